@@ -1,0 +1,1 @@
+"""EgoPipe: head-camera footage into training data for robots."""

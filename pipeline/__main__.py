@@ -1,0 +1,143 @@
+"""The only command line: `python -m pipeline PHASE …`, derived from phases.py and config.py."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import importlib
+import os
+import signal
+import sys
+from collections.abc import Mapping, Sequence
+from types import FrameType
+from typing import Any, TypeVar, get_type_hints
+
+from pipeline import phases
+from pipeline.config import CommonKnobs, Knobs, flag_of, knob_doc
+from pipeline.console import Console
+from pipeline.errors import PipelineError
+from pipeline.line import run_line
+
+SomeKnobs = TypeVar("SomeKnobs", bound=Knobs)
+
+
+def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
+    """Run one command; the exit status is 0 when everything asked for is done, 1 when a unit failed, 2 for bad usage."""
+    console = Console()
+    options = build_parser().parse_args(arguments)
+    try:
+        given = {name: value for name, value in vars(options).items() if value is not None}
+        common = read_knobs(CommonKnobs, given, environment)
+        if options.command in {row.name for row in phases.COMMANDS}:
+            row = next(row for row in phases.COMMANDS if row.name == options.command)
+            knobs = read_knobs(row.knobs, given, environment)
+            status: int = importlib.import_module(row.module).main(knobs, common, console)
+            return status
+        rows = selected_phases(options.command, options.with_earlier)
+        knobs_of = {row.name: read_knobs(row.knobs, given, environment) for row in rows}
+        return run_line(rows, knobs_of, common, console)
+    except PipelineError as error:
+        console.error(str(error))
+        return 2
+
+
+def selected_phases(command: str, with_earlier: bool) -> tuple[phases.Phase, ...]:
+    """The rows that one word on the command line stands for."""
+    if command == "all":
+        return phases.line_phases("factory")
+    return phases.with_earlier(command) if with_earlier else (phases.phase(command),)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """One subcommand a phase and command, one flag a knob."""
+    parser = argparse.ArgumentParser(prog="python -m pipeline", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="PHASE")
+    line = phases.line_phases("factory")
+    _add_command(commands, "all", "download → extract → check-rectify → annotate", [row.knobs for row in line])
+    for row in phases.PHASES:
+        classes = [earlier.knobs for earlier in phases.with_earlier(row.name)]
+        _add_command(commands, row.name, row.help, classes)
+    for command in phases.COMMANDS:
+        _add_command(commands, command.name, command.help, [command.knobs])
+    return parser
+
+
+def _add_command(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, text: str, classes: list[type[Knobs]]
+) -> None:
+    parser = commands.add_parser(name, help=text, description=text)
+    parser.add_argument(
+        "--with-earlier",
+        action="store_true",
+        default=None,
+        help="first run the earlier phases whose products are missing",
+    )
+    seen: set[str] = set()
+    for knobs in [CommonKnobs, *classes]:
+        hints = get_type_hints(knobs)
+        for item in dataclasses.fields(knobs):
+            if item.name not in seen:
+                seen.add(item.name)
+                _add_flag(parser, item, hints[item.name])
+
+
+def _add_flag(parser: argparse.ArgumentParser, item: dataclasses.Field[Any], hint: Any) -> None:
+    documentation = knob_doc(item)
+    default = " ".join(item.default) if isinstance(item.default, tuple) else item.default
+    details = [documentation.range_text(), "" if default in ("", None, False, True) else f"default {default}"]
+    details.append(f"or {documentation.env}=" if documentation.env else "")
+    text = f"{documentation.doc} ({'; '.join(filter(None, details))})" if any(details) else documentation.doc
+    text = text.replace("%", "%%")
+    if hint is bool:
+        parser.add_argument(flag_of(item.name), action=argparse.BooleanOptionalAction, default=None, help=text)
+    elif documentation.choices:
+        parser.add_argument(flag_of(item.name), choices=documentation.choices, help=text)
+    else:
+        parser.add_argument(flag_of(item.name), metavar=item.name.rpartition("_")[2].upper(), help=text)
+
+
+def read_knobs(cls: type[SomeKnobs], given: Mapping[str, Any], environment: Mapping[str, str]) -> SomeKnobs:
+    """Flags first, then environment variables, then defaults.
+
+    Raises:
+        PipelineError: a value cannot be read or lies outside its range.
+    """
+    hints = get_type_hints(cls)
+    values: dict[str, Any] = {}
+    for item in dataclasses.fields(cls):
+        documentation = knob_doc(item)
+        if item.name in given:
+            values[item.name] = _convert(flag_of(item.name), given[item.name], hints[item.name])
+        elif documentation.env and environment.get(documentation.env):
+            values[item.name] = _convert(f"{documentation.env}=", environment[documentation.env], hints[item.name])
+    return cls(**values)
+
+
+def _convert(where: str, value: Any, hint: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    if hint == tuple[str, ...]:
+        return tuple(dict.fromkeys(value.replace(",", " ").split()))
+    if hint in (int, float, float | None):
+        kind = int if hint is int else float
+        try:
+            return kind(value)
+        except ValueError:
+            raise PipelineError(f"{where} is {value!r}, expected {kind.__name__}", "give a number") from None
+    return value
+
+
+def _stop(signal_number: int, _: FrameType | None) -> None:
+    raise SystemExit(128 + signal_number)
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, _stop)
+    try:
+        sys.exit(main(sys.argv[1:], os.environ))
+    except KeyboardInterrupt:
+        Console().error("interrupted; what is done is kept, the same command goes on from here")
+        sys.exit(130)
+    except BrokenPipeError:  # the reader of our output, such as head, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)

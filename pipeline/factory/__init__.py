@@ -1,0 +1,1 @@
+"""The factory line: download → extract → check-rectify → annotate."""

@@ -1,0 +1,55 @@
+"""What a phase is given and what it gives back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from pipeline.paths import Paths
+
+
+class Progress(Protocol):
+    """One bar with a rate and an ETA; `advance` is cheap enough for inner loops."""
+
+    def start(self, total: float | None, what: str, unit: str = "") -> None:
+        """Begin a bar of `total` units (None: unknown); replaces the one before."""
+
+    def advance(self, amount: float = 1) -> None:
+        """Move the bar on."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One phase on one unit."""
+
+    unit: str
+    """Clip id."""
+    knobs: Any
+    """The phase's frozen dataclass out of config.py."""
+    paths: Paths
+    """Every path below data/: the final places."""
+    products: dict[str, Path]
+    """Name → temporary path to write; renamed into place when the phase returns."""
+    work: Path
+    """Private folder for partial results: survives a kill, removed on success."""
+    report: Callable[[str], None]
+    """Says one line to the person at the terminal."""
+    progress: Progress
+    publish: Callable[[str], None]
+    """Puts one product in place at once, before the unit is done: for what must outlive a failure."""
+    prepared: Any = None
+    """What the module's `prepare` returned."""
+    model: Any = None
+    """What the module's `load` lent."""
+
+
+@dataclass
+class Counts:
+    """What a phase made of one unit, and what it dropped and why."""
+
+    made: dict[str, int | float | str] = field(default_factory=dict)
+    dropped: dict[str, int] = field(default_factory=dict)
+    details: dict[str, Any] = field(default_factory=dict)
+    """Anything else worth keeping in the manifest, JSON-shaped."""

@@ -1,0 +1,79 @@
+"""Every path below data/. No other file spells one: the names are a contract with users and later phases."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.schema.egocentric import layout_of
+
+
+@dataclass(frozen=True)
+class Paths:
+    """Places below one data folder, which may lie on another disk."""
+
+    data: Path
+
+    def raw(self, repo_path: str) -> Path:
+        """A file as it is called in its repository."""
+        return self.data / "raw" / repo_path
+
+    def raw_worker(self, clip: str) -> Path:
+        """Folder of the archives and the calibration of this clip's worker."""
+        return self.raw(layout_of(clip).worker_dir(clip))
+
+    def raw_member(self, clip: str, suffix: str) -> Path:
+        """One member fetched alone out of its archive; suffix is `.mp4` or `.json`."""
+        return self.raw_worker(clip) / "clips" / f"{clip}{suffix}"
+
+    def raw_intrinsics(self, clip: str) -> Path:
+        """The calibration of this clip's camera, as published."""
+        return self.raw_worker(clip) / "intrinsics.json"
+
+    def clip_video(self, clip: str) -> Path:
+        """The fisheye clip, H.265 in MP4."""
+        return self.data / "clips" / f"{clip}.mp4"
+
+    def clip_info(self, clip: str) -> Path:
+        """What the data set says about the clip."""
+        return self.data / "clips" / f"{clip}.json"
+
+    def debug(self, clip: str, kind: str) -> Path:
+        """A picture for eyes; kind is `raw`, `rectified` or `side_by_side`."""
+        return self.data / "debug" / f"{clip}_{kind}.jpg"
+
+    def annotations(self, clip: str) -> Path:
+        """The action segments of one clip."""
+        return self.data / "annotate" / f"{clip}_annotations.json"
+
+    def raw_response(self, clip: str) -> Path:
+        """The model's own words, saved before they are parsed."""
+        return self.data / "annotate" / f"{clip}_raw_response.txt"
+
+    def raw_response_context(self, clip: str) -> Path:
+        """What is needed beside the words to parse them again without the model."""
+        return self.data / "annotate" / f"{clip}_raw_response.json"
+
+    def preview(self, clip: str) -> Path:
+        """The clip's segments as a picture."""
+        return self.data / "annotate" / f"{clip}_timeline.jpg"
+
+    def demo(self) -> Path:
+        """Everything that the demo makes."""
+        return self.data / "demo"
+
+    def tiny_model(self, family: str) -> Path:
+        """The tiny random model of one family, for demos and tests."""
+        return self.demo() / f"tiny-{family}"
+
+    def manifest(self, phase: str, unit: str) -> Path:
+        """What made the unit's products; written last, so its presence means done."""
+        return self.data / "manifests" / phase / f"{unit}.json"
+
+    def lock(self, phase: str, unit: str) -> Path:
+        """Held while one process works on the unit."""
+        return self.data / "manifests" / phase / f".{unit}.lock"
+
+    def work(self, phase: str, unit: str) -> Path:
+        """Partial results of an unfinished unit; survives a kill, removed when the unit is done."""
+        return self.data / "work" / phase / unit

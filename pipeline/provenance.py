@@ -1,0 +1,90 @@
+"""Digests of files and code, and the versions that made a product."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import hashlib
+import importlib.metadata
+import resource
+import sys
+from pathlib import Path
+
+from pipeline.schema.manifest import FileDigest
+
+PACKAGE = Path(__file__).parent
+LIBRARIES = (
+    "accelerate", "av", "huggingface-hub", "llguidance", "numpy", "opencv-python-headless", "pydantic", "qwen-vl-utils",
+    "torch", "torchvision", "transformers",
+)  # fmt: skip
+
+
+def digest_file(path: Path, known: FileDigest | None = None) -> FileDigest:
+    """Size, time and SHA-256 of one file; a digest taken at the same size and time is trusted."""
+    status = path.stat()
+    if known and (known.size_bytes, known.modified_ns) == (status.st_size, status.st_mtime_ns):
+        sha256 = known.sha256
+    else:
+        with path.open("rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    return FileDigest(path=str(path), size_bytes=status.st_size, modified_ns=status.st_mtime_ns, sha256=sha256)
+
+
+def module_file(module: str) -> Path | None:
+    """Source file of a module of this package; None for anything else."""
+    parts = module.split(".")
+    if parts[0] != PACKAGE.name:
+        return None
+    base = PACKAGE.joinpath(*parts[1:])
+    for candidate in (base.with_suffix(".py"), base / "__init__.py"):
+        if candidate.is_file():
+            return candidate
+    return None
+
+
+def imported_modules(tree: ast.AST) -> set[str]:
+    """All modules named in import statements anywhere in the tree."""
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+@functools.cache
+def code_sha256(module: str) -> str:
+    """Digest of a module and of every module of this package that it imports, directly or not.
+
+    Comments and layout do not count, so that an edit which changes nothing makes nothing stale.
+    """
+    seen: dict[str, str] = {}
+    waiting = [module]
+    while waiting:
+        name = waiting.pop()
+        file = module_file(name)
+        if file is None or str(file) in seen:
+            continue
+        tree = ast.parse(file.read_bytes())
+        seen[str(file)] = f"{file.relative_to(PACKAGE)}:{ast.dump(tree)}"
+        waiting += imported_modules(tree)
+    return hashlib.sha256("\n".join(sorted(seen.values())).encode()).hexdigest()
+
+
+@functools.cache
+def library_versions() -> dict[str, str]:
+    """Installed versions of the libraries that shape products."""
+    versions = {}
+    for name in LIBRARIES:
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue  # an image holds its own line's libraries only
+    return versions
+
+
+def peak_memory_bytes() -> int:
+    """Largest resident size of this process so far."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024  # Linux counts in KiB

@@ -1,0 +1,1 @@
+"""What lies on disk, as pydantic models: no numpy, no torch."""

@@ -1,0 +1,198 @@
+"""Run one phase on one unit. This file alone decides what is done.
+
+A product is written beside its place and renamed; the manifest comes last, so a unit killed at any moment is either
+done or made again. Same knobs and inputs: skipped. Inputs changed: made again. Knobs changed: refused, naming the
+difference and the flag that redoes it. Code changed: made again, except where a model was paid for: then kept, with a
+warning.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import fcntl
+import os
+import platform
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from pipeline.config import Knobs, flag_of, knob_doc
+from pipeline.console import Console
+from pipeline.errors import PipelineError
+from pipeline.job import Counts, Job
+from pipeline.paths import Paths
+from pipeline.phases import Phase
+from pipeline.provenance import code_sha256, digest_file, library_versions, peak_memory_bytes
+from pipeline.schema.base import read_model, sweep_partials, write_model
+from pipeline.schema.manifest import FileDigest, Manifest
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Whether a unit has to be made, and why."""
+
+    run: bool
+    reason: str
+    warn: bool = False
+
+
+def fingerprint(knobs: Knobs) -> dict[str, Any]:
+    """The knobs that shape the product; where one names a file, its content counts and not its name."""
+    values: dict[str, Any] = {}
+    for item in dataclasses.fields(knobs):
+        documentation, value = knob_doc(item), getattr(knobs, item.name)
+        if not documentation.shapes_product:
+            continue
+        if documentation.is_file and value and Path(value).is_file():
+            value = "sha256:" + digest_file(Path(value)).sha256
+        values[item.name] = list(value) if isinstance(value, tuple) else value
+    return values
+
+
+def decide(phase: Phase, module: ModuleType, unit: str, knobs: Knobs, paths: Paths, redo: bool) -> Decision:
+    """Is the unit done, stale or missing?
+
+    Raises:
+        PipelineError: an input is missing, or the product was made with other knobs.
+    """
+    file = paths.manifest(phase.name, unit)
+    manifest = read_model(file, Manifest, f"make it again: REDO={phase.name}") if file.exists() and not redo else None
+    places: dict[str, Path] = module.products(paths, unit, knobs)
+    if manifest is not None and all(place.exists() for place in places.values()):
+        _refuse_other_knobs(phase, unit, manifest.knobs, fingerprint(knobs))
+    inputs = _digest_inputs(phase, unit, module.inputs(paths, unit, knobs), manifest.inputs if manifest else {})
+    if manifest is None:
+        return Decision(True, "to be redone" if redo else "not made yet")
+    if gone := [place.name for place in places.values() if not place.exists()]:
+        return Decision(True, f"{', '.join(gone)} is gone")
+    if changed := _changed(manifest.inputs, inputs):
+        return Decision(True, f"input changed: {', '.join(changed)}")
+    if edited := _changed(manifest.products, _digests(places, manifest.products)):
+        text = f"{', '.join(edited)} was edited since; kept, REDO={phase.name} replaces it"
+        return Decision(False, text, warn=True)
+    if manifest.code_sha256 != code_sha256(phase.module):
+        if phase.model is None:
+            return Decision(True, "the code changed")
+        return Decision(False, f"the code changed since; kept, REDO={phase.name} makes it again", warn=True)
+    return Decision(False, "done")
+
+
+def _refuse_other_knobs(phase: Phase, unit: str, before: dict[str, Any], now: dict[str, Any]) -> None:
+    differences = [
+        f"{flag_of(name)} {before.get(name)!r} → {now.get(name)!r}"
+        for name in sorted(before.keys() | now.keys())
+        if before.get(name) != now.get(name)
+    ]
+    if differences:
+        raise PipelineError(
+            f"{phase.name} of {unit} was made with other settings: {'; '.join(differences)}",
+            f"REDO={phase.name} makes it again with the new ones; or go back to the old ones",
+        )
+
+
+def _digests(files: dict[str, Path], known: dict[str, FileDigest]) -> dict[str, FileDigest]:
+    return {name: digest_file(path, known.get(name)) for name, path in files.items()}
+
+
+def _digest_inputs(
+    phase: Phase, unit: str, files: dict[str, Path], known: dict[str, FileDigest]
+) -> dict[str, FileDigest]:
+    missing = [str(path) for path in files.values() if not path.is_file()]
+    if missing:
+        earlier = " ".join(phase.needs) or "the path"
+        raise PipelineError(
+            f"{phase.name} of {unit} needs {', '.join(missing)}, which does not exist",
+            f"run {earlier} first: bash run.sh {earlier}" if phase.needs else "check the path",
+        )
+    return _digests(files, known)
+
+
+def _changed(before: dict[str, FileDigest], now: dict[str, FileDigest]) -> list[str]:
+    names = sorted(before.keys() | now.keys())
+    return [n for n in names if n not in now or n not in before or now[n].sha256 != before[n].sha256]
+
+
+def new_job(phase: Phase, module: ModuleType, unit: str, knobs: Knobs, paths: Paths, console: Console) -> Job:
+    """The job of one unit: products go to temporary siblings of their places."""
+    places: dict[str, Path] = module.products(paths, unit, knobs)
+    partials = {name: place.with_name(f".{place.name}.partial") for name, place in places.items()}
+
+    def publish(name: str) -> None:
+        _put_in_place(partials[name], places[name])
+
+    work = paths.work(phase.name, unit)
+    return Job(unit, knobs, paths, partials, work, console.say, console.progress, publish)
+
+
+def make_unit(phase: Phase, module: ModuleType, job: Job) -> tuple[Counts, Manifest]:
+    """Run the phase's function and publish what it made, manifest last.
+
+    Raises:
+        PipelineError: the phase failed; nothing but what it published itself is in place, and its partial results
+            stay in the work folder for the next run.
+    """
+    paths, places = job.paths, module.products(job.paths, job.unit, job.knobs)
+    with _locked(paths.lock(phase.name, job.unit), f"{phase.name} of {job.unit}"):
+        started_utc, started_s = datetime.now(UTC), time.monotonic()
+        inputs = _digest_inputs(phase, job.unit, module.inputs(paths, job.unit, job.knobs), {})
+        for folder in {place.parent for place in places.values()}:
+            folder.mkdir(parents=True, exist_ok=True)
+            sweep_partials(folder)
+        for partial in job.products.values():
+            partial.unlink(missing_ok=True)
+        job.work.mkdir(parents=True, exist_ok=True)
+        counts: Counts = module.run(job)
+        file = paths.manifest(phase.name, job.unit)
+        file.unlink(missing_ok=True)  # from here until it is written again the unit counts as not made
+        for name, place in places.items():
+            if job.products[name].exists():
+                _put_in_place(job.products[name], place)
+        manifest = Manifest(
+            phase=phase.name,
+            unit=job.unit,
+            knobs=fingerprint(job.knobs),
+            inputs=inputs,
+            products=_digests(places, {}),
+            code_sha256=code_sha256(phase.module),
+            libraries=library_versions(),
+            python=platform.python_version(),
+            engine=os.environ.get("EGOPIPE_ENGINE", "native"),
+            made=counts.made,
+            dropped=counts.dropped,
+            details=counts.details,
+            started_utc=started_utc.isoformat(timespec="seconds"),
+            seconds=time.monotonic() - started_s,
+            peak_memory_bytes=peak_memory_bytes(),
+        )
+        write_model(file, manifest)
+        shutil.rmtree(job.work, ignore_errors=True)
+        with contextlib.suppress(OSError):  # the parent stays while other units work in it
+            job.work.parent.rmdir()
+    return counts, manifest
+
+
+def _put_in_place(partial: Path, place: Path) -> None:
+    with partial.open("rb") as file:
+        os.fsync(file.fileno())
+    partial.replace(place)
+
+
+@contextlib.contextmanager
+def _locked(file: Path, what: str) -> Iterator[None]:
+    """Hold the unit for this process; the lock goes with the process, however it ends."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    sweep_partials(file.parent)
+    with file.open("a") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise PipelineError(
+                f"another run is working on {what}", "wait for it to end, or stop it, and run again"
+            ) from None
+        yield
