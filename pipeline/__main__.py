@@ -22,7 +22,7 @@ SomeKnobs = TypeVar("SomeKnobs", bound=Knobs)
 
 
 def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
-    """Run one command; the exit status is 0 when everything asked for is done, 1 when a unit failed, 2 for bad usage."""
+    """Run one command; exit status 0: everything asked for is done, 1: a unit failed, 2: bad usage."""
     console = Console()
     options = build_parser().parse_args(arguments)
     try:
@@ -70,10 +70,11 @@ def _add_command(
         "--with-earlier",
         action="store_true",
         default=None,
-        help="first run the earlier phases whose products are missing",
+        help="first make what is missing of earlier phases",
     )
     seen: set[str] = set()
-    for knobs in [CommonKnobs, *classes]:
+    all_knobs: list[type[Knobs]] = [CommonKnobs, *classes]
+    for knobs in all_knobs:
         hints = get_type_hints(knobs)
         for item in dataclasses.fields(knobs):
             if item.name not in seen:

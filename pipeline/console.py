@@ -40,7 +40,8 @@ class Bar:
     def __init__(self, rich_console: RichConsole) -> None:
         self._console = rich_console
         self._progress: Progress | None = None
-        self._what, self._unit, self._total, self._done = "", "", None, 0.0
+        self._what, self._unit, self._done = "", "", 0.0
+        self._total: float | None = None
         self._started_s = self._said_s = 0.0
 
     def start(self, total: float | None, what: str, unit: str = "") -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from pipeline.config import CommonKnobs, Knobs
+from pipeline.config import CommonKnobs, Knobs, RepoKnobs
 from pipeline.console import Console
 from pipeline.errors import PipelineError
 from pipeline.paths import Paths
@@ -28,7 +28,7 @@ def units_of(knobs_of: Mapping[str, Knobs], common: CommonKnobs) -> tuple[str, .
         return (Path(videos.pop()).stem,)
     for clip in common.clip:
         layout_of(clip)
-    repo = next((knobs.repo for knobs in knobs_of.values() if getattr(knobs, "repo", "")), "")
+    repo = next((knobs.repo for knobs in knobs_of.values() if isinstance(knobs, RepoKnobs)), "")
     layout = next((row for row in LAYOUTS if row.repo == repo), EGOCENTRIC_100K)
     return common.clip or layout.default_clips
 
