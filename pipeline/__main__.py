@@ -10,15 +10,13 @@ import signal
 import sys
 from collections.abc import Mapping, Sequence
 from types import FrameType
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, get_type_hints
 
 from pipeline import phases
-from pipeline.config import CommonKnobs, Knobs, flag_of, knob_doc
+from pipeline.config import CommonKnobs, Knobs, flag_of, knob_doc, read_knobs
 from pipeline.console import Console
 from pipeline.errors import PipelineError
 from pipeline.line import run_line
-
-SomeKnobs = TypeVar("SomeKnobs", bound=Knobs)
 
 
 def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
@@ -95,37 +93,6 @@ def _add_flag(parser: argparse.ArgumentParser, item: dataclasses.Field[Any], hin
         parser.add_argument(flag_of(item.name), choices=documentation.choices, help=text)
     else:
         parser.add_argument(flag_of(item.name), metavar=item.name.rpartition("_")[2].upper(), help=text)
-
-
-def read_knobs(cls: type[SomeKnobs], given: Mapping[str, Any], environment: Mapping[str, str]) -> SomeKnobs:
-    """Flags first, then environment variables, then defaults.
-
-    Raises:
-        PipelineError: a value cannot be read or lies outside its range.
-    """
-    hints = get_type_hints(cls)
-    values: dict[str, Any] = {}
-    for item in dataclasses.fields(cls):
-        documentation = knob_doc(item)
-        if item.name in given:
-            values[item.name] = _convert(flag_of(item.name), given[item.name], hints[item.name])
-        elif documentation.env and environment.get(documentation.env):
-            values[item.name] = _convert(f"{documentation.env}=", environment[documentation.env], hints[item.name])
-    return cls(**values)
-
-
-def _convert(where: str, value: Any, hint: Any) -> Any:
-    if not isinstance(value, str):
-        return value
-    if hint == tuple[str, ...]:
-        return tuple(dict.fromkeys(value.replace(",", " ").split()))
-    if hint in (int, float, float | None):
-        kind = int if hint is int else float
-        try:
-            return kind(value)
-        except ValueError:
-            raise PipelineError(f"{where} is {value!r}, expected {kind.__name__}", "give a number") from None
-    return value
 
 
 def _stop(signal_number: int, _: FrameType | None) -> None:

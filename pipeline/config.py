@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, get_type_hints
+from typing import Any, TypeVar, get_type_hints
 
 from pipeline.errors import PipelineError
 from pipeline.schema.egocentric import EGOCENTRIC_100K
+
+SomeKnobs = TypeVar("SomeKnobs", bound="Knobs")
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,37 @@ def _check(name: str, value: Any, hint: Any, documentation: KnobDoc) -> None:
         inside = inside and (documentation.high is None or value <= documentation.high)
         if not inside:
             raise PipelineError(f"{where} is {value!r}, expected {expected}", f"{documentation.doc}")
+
+
+def read_knobs(cls: type[SomeKnobs], given: Mapping[str, Any], environment: Mapping[str, str]) -> SomeKnobs:
+    """Flags first, then environment variables, then defaults.
+
+    Raises:
+        PipelineError: a value cannot be read or lies outside its range.
+    """
+    hints = get_type_hints(cls)
+    values: dict[str, Any] = {}
+    for item in dataclasses.fields(cls):
+        documentation = knob_doc(item)
+        if item.name in given:
+            values[item.name] = _convert(flag_of(item.name), given[item.name], hints[item.name])
+        elif documentation.env and environment.get(documentation.env):
+            values[item.name] = _convert(f"{documentation.env}=", environment[documentation.env], hints[item.name])
+    return cls(**values)
+
+
+def _convert(where: str, value: Any, hint: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    if hint == tuple[str, ...]:
+        return tuple(dict.fromkeys(value.replace(",", " ").split()))
+    if hint in (int, float, float | None):
+        kind = int if hint is int else float
+        try:
+            return kind(value)
+        except ValueError:
+            raise PipelineError(f"{where} is {value!r}, expected {kind.__name__}", "give a number") from None
+    return value
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,60 @@
+"""`status`: what is done, stale or missing for each clip, without doing anything."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+from pathlib import Path
+
+from rich.console import Console as RichConsole
+from rich.table import Table
+
+from pipeline.config import CommonKnobs, StatusKnobs, read_knobs
+from pipeline.console import Console
+from pipeline.errors import PipelineError
+from pipeline.line import units_of
+from pipeline.paths import Paths
+from pipeline.phases import PHASES, Phase
+from pipeline.schema.base import read_model
+from pipeline.schema.manifest import Manifest
+from pipeline.step import decide
+
+
+def main(knobs: StatusKnobs, common: CommonKnobs, console: Console) -> int:
+    """Print one row a clip, one column a phase; always 0, for looking is no failure."""
+    paths = Paths(Path(common.data).absolute())
+    clips = common.clip or started_clips(paths) or units_of({}, common)
+    states = {clip: {row.name: state_of(row, clip, paths) for row in PHASES} for clip in clips}
+    if knobs.json:
+        RichConsole(soft_wrap=True).print_json(json.dumps(states))
+        return 0
+    table = Table("clip", *(row.name for row in PHASES), title=str(paths.data))
+    for clip, row in states.items():
+        table.add_row(clip, *row.values())
+    RichConsole().print(table)
+    return 0
+
+
+def started_clips(paths: Paths) -> tuple[str, ...]:
+    """All units that any phase has finished, sorted by name."""
+    return tuple(
+        sorted({file.stem for row in PHASES for file in paths.manifest(row.name, "x").parent.glob("[!.]*.json")})
+    )
+
+
+def state_of(row: Phase, clip: str, paths: Paths) -> str:
+    """One word or a short reason; the settings are those of the environment, else the defaults."""
+    module = importlib.import_module(row.module)
+    file = paths.manifest(row.name, clip)
+    if not file.exists():
+        return "–"
+    try:
+        manifest = read_model(file, Manifest, "")
+        decision = decide(row, module, clip, read_knobs(row.knobs, {}, os.environ), paths, redo=False)
+    except PipelineError as error:
+        return error.problem.partition(": ")[2] or error.problem
+    if decision.run or decision.warn:
+        return decision.reason
+    dropped = sum(manifest.dropped.values())
+    return f"done ({manifest.seconds:.0f} s{f', {dropped} dropped' if dropped else ''})"
