@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, Literal, TypeVar, get_type_hints
 
 from pipeline.errors import PipelineError
 from pipeline.schema.egocentric import EGOCENTRIC_100K
@@ -235,6 +235,12 @@ class AnnotateKnobs(CameraKnobs):
         accepts="branch, tag or commit",
     )
     prompt: str = knob("prompts/segments.txt", "file with the request", accepts="a path", env="PROMPT", is_file=True)
+    retry_prompt: str = knob(
+        "prompts/segments_retry.txt",
+        "reminder below the request after an answer without segments",
+        accepts="a path",
+        is_file=True,
+    )
     fps: float = knob(1.0, "frames shown to the model per second of clip", low=0.05, high=30.0)
     window_s: float = knob(
         0.0,
@@ -248,8 +254,8 @@ class AnnotateKnobs(CameraKnobs):
         6, "answers per window at most: first, continuations of cut-off ones, one retry", low=1, high=50
     )
     constrain: bool = knob(True, "let the model write only what the schema of this clip allows")
-    device: str = knob("auto", "where the model runs", choices=("auto", "cuda", "cpu"))
-    dtype: str = knob(
+    device: Literal["auto", "cuda", "cpu"] = knob("auto", "where the model runs", choices=("auto", "cuda", "cpu"))
+    dtype: Literal["auto", "bfloat16", "float32"] = knob(
         "auto",
         "number format of the weights; auto: bfloat16 on CUDA, float32 on a CPU",
         choices=("auto", "bfloat16", "float32"),

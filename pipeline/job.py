@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from pipeline.paths import Paths
+from pipeline.schema.manifest import FileDigest
 
 
 class Progress(Protocol):
@@ -39,6 +40,10 @@ class Job:
     progress: Progress
     publish: Callable[[str], None]
     """Puts one product in place at once, before the unit is done: for what must outlive a failure."""
+    libraries: dict[str, str] = field(default_factory=dict)
+    """Installed versions of the libraries that shape products."""
+    inputs: dict[str, FileDigest] = field(default_factory=dict)
+    """Name → size and digest of each input; known to `run`, not yet to `prepare`."""
     prepared: Any = None
     """What the module's `prepare` returned."""
     model: Any = None
@@ -51,5 +56,8 @@ class Counts:
 
     made: dict[str, int | float | str] = field(default_factory=dict)
     dropped: dict[str, int] = field(default_factory=dict)
+    """Reason → how many."""
     details: dict[str, Any] = field(default_factory=dict)
     """Anything else worth keeping in the manifest, JSON-shaped."""
+    settings_kept: bool = False
+    """Made from what an earlier run of this phase had saved, so the settings of that run still describe the product."""

@@ -54,7 +54,7 @@ class Paths:
         """What is needed beside the words to parse them again without the model."""
         return self.data / "annotate" / f"{clip}_raw_response.json"
 
-    def preview(self, clip: str) -> Path:
+    def timeline(self, clip: str) -> Path:
         """The clip's segments as a picture."""
         return self.data / "annotate" / f"{clip}_timeline.jpg"
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import errno
 import importlib
 import shutil
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import ModuleType
 from typing import Any
 
@@ -60,46 +59,46 @@ def run_phase(
     """Make all units of one phase; one unit's failure does not stop the others."""
     module = importlib.import_module(phase.module)
     summary = Summary(phase.name)
-    again = bool({phase.name, "all"} & set(redo)) or bool(getattr(knobs, "from_raw", False))
+    again = bool({phase.name, "all"} & set(redo))
+    reparse = bool(getattr(knobs, "from_raw", False))
     pending: list[str] = []
     for unit in units:
         with _failures_counted(summary, unit, paths, console):
-            decision = decide(phase, module, unit, knobs, paths, again)
+            decision = decide(phase, module, unit, knobs, paths, again or reparse)
             if decision.run:
                 pending.append(unit)
             else:
                 summary.skipped.append(unit)
                 (console.warn if decision.warn else console.good)(f"{phase.name} {unit}: {decision.reason}")
-    if pending:
-        _make_units(phase, module, pending, knobs, paths, console, summary)
-    return summary
-
-
-def _make_units(
-    phase: Phase, module: ModuleType, pending: list[str], knobs: Knobs, paths: Paths, console: Console, summary: Summary
-) -> None:
-    """The model is lent once, for all units; the next unit is prepared while this one is made."""
-    jobs = [new_job(phase, module, unit, knobs, paths, console) for unit in pending]
+    if not pending:
+        return summary
     with contextlib.ExitStack() as stack:
         stack.callback(console.progress.stop)
-        pool = stack.enter_context(ThreadPoolExecutor(1))
-        stack.callback(pool.shutdown, wait=False, cancel_futures=True)
-        ahead = Ahead(module, pool)
-        ahead.start(jobs[0])
         model = None
-        if phase.model and not getattr(knobs, "from_raw", False):
+        if phase.model and not reparse:
             try:
                 model = stack.enter_context(module.load(knobs, console.say))
             except PipelineError as error:
                 console.error(f"{phase.name}: {error}")
                 summary.failed |= dict.fromkeys(pending, error.problem)
-                return
+                return summary
+        jobs = [replace(new_job(phase, module, unit, knobs, paths, console), model=model) for unit in pending]
+        _make_units(phase, module, jobs, again, console, summary)
+    return summary
+
+
+def _make_units(
+    phase: Phase, module: ModuleType, jobs: Sequence[Job], again: bool, console: Console, summary: Summary
+) -> None:
+    """The next unit is prepared in a thread while this one is made."""
+    with ThreadPoolExecutor(1) as pool:
+        ahead = Ahead(module, pool)
         for job, following in zip(jobs, [*jobs[1:], None], strict=True):
-            with _failures_counted(summary, job.unit, paths, console):
+            with _failures_counted(summary, job.unit, job.paths, console):
                 prepared = ahead.take(job)
                 if following:
                     ahead.start(following)
-                counts, manifest = make_unit(phase, module, dataclasses.replace(job, prepared=prepared, model=model))
+                counts, manifest = make_unit(phase, module, replace(job, prepared=prepared), again)
                 summary.made.append(job.unit)
                 for reason, number in counts.dropped.items():
                     summary.dropped[reason] = summary.dropped.get(reason, 0) + number

@@ -127,11 +127,14 @@ def new_job(phase: Phase, module: ModuleType, unit: str, knobs: Knobs, paths: Pa
         _put_in_place(partials[name], places[name])
 
     work = paths.work(phase.name, unit)
-    return Job(unit, knobs, paths, partials, work, console.say, console.progress, publish)
+    return Job(unit, knobs, paths, partials, work, console.say, console.progress, publish, library_versions())
 
 
-def make_unit(phase: Phase, module: ModuleType, job: Job) -> tuple[Counts, Manifest]:
+def make_unit(phase: Phase, module: ModuleType, job: Job, redo: bool = False) -> tuple[Counts, Manifest]:
     """Run the phase's function and publish what it made, manifest last.
+
+    Args:
+        redo: the unit is to be made again on purpose, so what an earlier run left half done is of no use.
 
     Raises:
         PipelineError: the phase failed; nothing but what it published itself is in place, and its partial results
@@ -141,14 +144,19 @@ def make_unit(phase: Phase, module: ModuleType, job: Job) -> tuple[Counts, Manif
     with _locked(paths.lock(phase.name, job.unit), f"{phase.name} of {job.unit}"):
         started_utc, started_s = datetime.now(UTC), time.monotonic()
         inputs = _digest_inputs(phase, job.unit, module.inputs(paths, job.unit, job.knobs), {})
+        file = paths.manifest(phase.name, job.unit)
+        if redo and file.exists():
+            # Only the first run of a REDO starts afresh: when it is killed, the next one goes on from its work folder.
+            file.unlink()
+            shutil.rmtree(job.work, ignore_errors=True)
+        before = read_model(file, Manifest, "") if file.exists() else None
         for folder in {place.parent for place in places.values()}:
             folder.mkdir(parents=True, exist_ok=True)
             sweep_partials(folder)
         for partial in job.products.values():
             partial.unlink(missing_ok=True)
         job.work.mkdir(parents=True, exist_ok=True)
-        counts: Counts = module.run(job)
-        file = paths.manifest(phase.name, job.unit)
+        counts: Counts = module.run(dataclasses.replace(job, inputs=inputs))
         file.unlink(missing_ok=True)  # from here until it is written again the unit counts as not made
         for name, place in places.items():
             if job.products[name].exists():
@@ -156,7 +164,7 @@ def make_unit(phase: Phase, module: ModuleType, job: Job) -> tuple[Counts, Manif
         manifest = Manifest(
             phase=phase.name,
             unit=job.unit,
-            knobs=fingerprint(job.knobs),
+            knobs=before.knobs if before and counts.settings_kept else fingerprint(job.knobs),
             inputs=inputs,
             products=_digests(places, {}),
             code_sha256=code_sha256(phase.module),

@@ -1,18 +1,13 @@
-"""Fisheye cameras and their rectification to a pinhole picture, in memory, in one interpolation.
+"""Fisheye cameras: calibration, what they see, and the matrices of the pinhole pictures one can make of theirs.
 
 Coordinates are OpenCV's: the centre of the first pixel is (0, 0), so a picture covers [−½, w−½] × [−½, h−½].
 """
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
 
-import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from pipeline.errors import PipelineError
 from pipeline.ops.kannala_brandt import (
@@ -25,18 +20,15 @@ from pipeline.ops.kannala_brandt import (
 )
 from pipeline.schema.intrinsics import Intrinsics
 
-Box = tuple[float, float, float, float]
-
 ASPECT_TOLERANCE = 0.01
 """Resizing rounds each side to whole (often even) pixels; anything beyond is another aspect ratio."""
 LARGEST_COEFFICIENT = 1e6
-SMALLEST_VIEW_DEG = 10.0
-SMALLEST_REACHABLE_SHARE = 0.5
+SMALLEST_SIDE = 16
+SMALLEST_VIEW_DEG = 5.0
+SMALLEST_REACHABLE_SHARE = 0.25
+"""A circular picture within a wide frame fills 0.44 of it."""
 WIDEST_KEPT_ANGLE = np.radians(80.0)
 """A pinhole picture grows with tan θ: at 80° one source pixel already takes more than 30 times its area."""
-OUTLINE_POINTS = 33
-OUTSIDE = -8.0
-"""A map entry far enough from the picture that interpolation finds only the black border."""
 
 
 @dataclass(frozen=True)
@@ -59,13 +51,13 @@ class FieldOfView:
         return self.up + self.down
 
 
-def scaled_K(K: Floats, size_wh: tuple[int, int], new_size_wh: tuple[int, int]) -> Floats:
+def scaled_matrix(matrix: Floats, size_wh: tuple[int, int], new_size_wh: tuple[int, int]) -> Floats:
     """The matrix of the same view resized, (3, 3) float64: pixel areas are scaled, as `cv2.resize` does, so
     f' = f·s and c' = (c + ½)·s − ½ along each axis."""
     sx, sy = new_size_wh[0] / size_wh[0], new_size_wh[1] / size_wh[1]
-    scaled = K.copy()
-    scaled[0, 0], scaled[1, 1] = K[0, 0] * sx, K[1, 1] * sy
-    scaled[0, 2], scaled[1, 2] = (K[0, 2] + 0.5) * sx - 0.5, (K[1, 2] + 0.5) * sy - 0.5
+    scaled = matrix.copy()
+    scaled[0, 0], scaled[1, 1] = matrix[0, 0] * sx, matrix[1, 1] * sy
+    scaled[0, 2], scaled[1, 2] = (matrix[0, 2] + 0.5) * sx - 0.5, (matrix[1, 2] + 0.5) * sy - 0.5
     return scaled
 
 
@@ -87,8 +79,8 @@ class Camera:
     size_wh: tuple[int, int]
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "K", _frozen(self.K))
-        object.__setattr__(self, "D", _frozen(self.D))
+        object.__setattr__(self, "K", frozen(self.K))
+        object.__setattr__(self, "D", frozen(self.D))
         _refuse_nonsense(self)
 
     @classmethod
@@ -107,16 +99,16 @@ class Camera:
             raise PipelineError(
                 f"the video is {size_wh[0]}×{size_wh[1]} but its calibration is for {own_wh[0]}×{own_wh[1]}, "
                 "another aspect ratio",
-                "use the calibration that belongs to this video; if the picture was squeezed on purpose, allow it",
+                "use the calibration that belongs to this video, or add --allow-aspect if its picture was squeezed",
             )
-        K = np.array([[intr.fx, 0, intr.cx], [0, intr.fy, intr.cy], [0, 0, 1]], np.float64)
-        own = cls(K, np.array([intr.k1, intr.k2, intr.k3, intr.k4], np.float64), own_wh)
-        return own if size_wh == own_wh else cls(scaled_K(K, own_wh, size_wh), own.D, size_wh)
+        matrix = np.array([[intr.fx, 0, intr.cx], [0, intr.fy, intr.cy], [0, 0, 1]], np.float64)
+        own = cls(matrix, np.array([intr.k1, intr.k2, intr.k3, intr.k4], np.float64), own_wh)
+        return own if size_wh == own_wh else cls(scaled_matrix(matrix, own_wh, size_wh), own.D, size_wh)
 
     @property
     def field_of_view_deg(self) -> FieldOfView:
         """What the raw picture sees, to its outer pixel edges or to where the lens function ends."""
-        (left, up), (right, down) = _sides(self.K, self.size_wh)
+        (left, up), (right, down) = sides_of(self.K, self.size_wh)
         theta_d = np.minimum(np.array([left, right, up, down]), distort_angle(np.array(branch_top(self.D)), self.D))
         return FieldOfView(*np.degrees(undistort_angle(theta_d, self.D)).tolist())
 
@@ -129,122 +121,98 @@ class Camera:
         return distort_normalized(xy, self.D) * self.K[[0, 1], [0, 1]] + self.K[:2, 2]
 
 
-class Rectifier:
-    """Turns pictures, points and boxes of one fisheye camera into those of a pinhole camera, and back.
+def frozen(array: Floats) -> Floats:
+    """A read-only float64 copy."""
+    copy = np.array(array, np.float64)
+    copy.flags.writeable = False
+    return copy
 
-    Built once and then only read, so threads may share it. Frames go from the raw picture to `size_wh` in one
-    interpolation. Pixels without a source are black and False in `valid_mask`.
 
-    Args:
-        camera: the camera of the raw pictures.
-        size_wh: size of the rectified picture, default that of the raw one.
-        balance: None keeps the camera's own matrix; 0 is the largest picture of the same pixel aspect with only valid
-            pixels, 1 the smallest that shows every source pixel up to 80° from the axis, between them interpolated.
+def sides_of(matrix: Floats, size_wh: tuple[int, int]) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Distances (left, up), (right, down) from the principal point to the outer pixel edges, in focal lengths."""
+    left, up = (matrix[0, 2] + 0.5) / matrix[0, 0], (matrix[1, 2] + 0.5) / matrix[1, 1]
+    right, down = (size_wh[0] - 0.5 - matrix[0, 2]) / matrix[0, 0], (size_wh[1] - 0.5 - matrix[1, 2]) / matrix[1, 1]
+    return (float(left), float(up)), (float(right), float(down))
 
-    Attributes:
-        K: (3, 3) float64, matrix of the rectified picture at `size_wh`.
-        map_digest: SHA-256 (hex) over the size and the maps, which decide every rectified pixel.
-        valid_mask: (H, W) bool.
+
+def _refuse_nonsense(camera: Camera) -> None:
+    """Raise a PipelineError that says what is wrong with these numbers, if anything is."""
+    if problem := _nonsense_in_numbers(camera) or _nonsense_in_view(camera):
+        raise PipelineError(
+            f"the calibration makes no sense: {problem}",
+            "use the intrinsics.json that was published with this video, focal lengths and centre in pixels",
+        )
+
+
+def _nonsense_in_numbers(camera: Camera) -> str:
+    matrix, (width, height) = camera.K, camera.size_wh
+    assert matrix.shape == (3, 3) and camera.D.shape == (4,), f"{matrix.shape}, {camera.D.shape}"
+    fx, fy, cx, cy = matrix[0, 0], matrix[1, 1], matrix[0, 2], matrix[1, 2]
+    if not (np.isfinite(matrix).all() and np.isfinite(camera.D).all()):
+        return "it holds numbers that are not finite"
+    if width < SMALLEST_SIDE or height < SMALLEST_SIDE:
+        return f"its picture is {width}×{height}"
+    if min(fx, fy) <= 0 or not np.array_equal(matrix, [[fx, 0, cx], [0, fy, cy], [0, 0, 1]]):
+        return "its matrix is not [[fx, 0, cx], [0, fy, cy], [0, 0, 1]] with positive focal lengths"
+    if not (1 <= cx <= width - 2 and 1 <= cy <= height - 2):
+        return f"its centre ({cx:g}, {cy:g}) lies outside the {width}×{height} picture"
+    if np.abs(camera.D).max() > LARGEST_COEFFICIENT:
+        return f"a distortion coefficient is {np.abs(camera.D).max():g}"
+    return ""
+
+
+def _nonsense_in_view(camera: Camera) -> str:
+    reachable, view_deg = _reachable_share(camera), camera.field_of_view_deg
+    if reachable < SMALLEST_REACHABLE_SHARE:
+        ends_deg = np.degrees(branch_top(camera.D))
+        return f"its lens function ends at {ends_deg:.1f}°, so only {reachable:.0%} of the picture has a direction"
+    if min(view_deg.horizontal, view_deg.vertical) < SMALLEST_VIEW_DEG:
+        return f"it sees only {view_deg.horizontal:.3g}° × {view_deg.vertical:.3g}°"
+    return ""
+
+
+def _reachable_share(camera: Camera) -> float:
+    """Share of the picture (0–1, on a grid) on which some ray lands."""
+    (left, up), (right, down) = sides_of(camera.K, camera.size_wh)
+    a, b = np.meshgrid(np.linspace(-left, right, 65), np.linspace(-up, down, 65))
+    return float((np.hypot(a, b) <= distort_angle(np.array(branch_top(camera.D)), camera.D)).mean())
+
+
+def balanced_matrix(camera: Camera, balance: float) -> Floats:
+    """Matrix (3, 3) of a pinhole picture at the camera's size, between only valid (0) and all source pixels (1).
+
+    Both ends come from the outline of the raw picture on the pinhole plane: 0 fits the picture into the rectangle
+    within it, 1 around the rectangle about it. Where the outline cannot be reached, or lies beyond 80°, the rim of what
+    can takes its place. The pixel aspect stays the camera's, so nothing is squeezed.
     """
+    top, bottom, left, right = (_outline_on_plane(camera, side) for side in ("top", "bottom", "left", "right"))
+    around = np.concatenate([top, bottom, left, right])
+    outer = _fitted_matrix(camera, around.min(0), around.max(0), inside=False)
+    corner = np.array([left[:, 0].max(), top[:, 1].max()])
+    opposite = np.array([right[:, 0].min(), bottom[:, 1].min()])
+    inner = _fitted_matrix(camera, corner, opposite, inside=True)
+    return np.asarray(inner * (1 - balance) + outer * balance)
 
-    def __init__(
-        self, camera: Camera, *, size_wh: tuple[int, int] | None = None, balance: float | None = None
-    ) -> None:
-        if balance is not None and not 0 <= balance <= 1:
-            raise PipelineError(f"balance is {balance}, expected 0 to 1", "choose 0 (only valid pixels) to 1 (all)")
-        self.camera = camera
-        self.balance = balance
-        self.size_wh = size_wh or camera.size_wh
-        self._K_at_source_size = camera.K if balance is None else balanced_K(camera, balance)
-        self.K: Floats = _frozen(scaled_K(self._K_at_source_size, camera.size_wh, self.size_wh))
-        width, height = self.size_wh
-        columns, rows = np.meshgrid(np.arange(width, dtype=np.float64), np.arange(height, dtype=np.float64))
-        source_xy = self.to_fisheye(np.stack([columns, rows], -1))
-        limit = np.array(camera.size_wh, np.float64) - 1
-        with np.errstate(invalid="ignore"):
-            self.valid_mask = ((source_xy >= -0.5) & (source_xy <= limit + 0.5)).all(-1)
-        self.valid_mask.flags.writeable = False
-        source_xy = np.where(self.valid_mask[..., None], np.clip(source_xy, 0, limit), OUTSIDE).astype(np.float32)
-        self._maps = cv2.convertMaps(source_xy, None, cv2.CV_16SC2)  # type: ignore[call-overload]
-        digest = hashlib.sha256(f"{width}x{height}".encode())
-        for part in self._maps:
-            digest.update(np.ascontiguousarray(part).tobytes())
-        self.map_digest = digest.hexdigest()
 
-    def rectify(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """The rectified picture, HWC uint8 at `size_wh`, of a raw one, HWC uint8 at the camera's size."""
-        if image.shape[1::-1] != self.camera.size_wh:
-            width, height = self.camera.size_wh
-            raise PipelineError(
-                f"a frame is {image.shape[1]}×{image.shape[0]}, expected {width}×{height} as the video began",
-                "cut the video where its size changes and run the parts one by one",
-            )
-        rectified = cv2.remap(image, self._maps[0], self._maps[1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
-        return np.asarray(rectified, np.uint8)
+def _outline_on_plane(camera: Camera, side: str) -> Floats:
+    """One side of the raw picture as normalized pinhole points (257, 2), in the direction of its pixels."""
+    width, height = camera.size_wh
+    along = np.linspace(0, 1, 257)
+    x = {"left": np.zeros(257), "right": np.full(257, width - 1.0)}.get(side, along * (width - 1))
+    y = {"top": np.zeros(257), "bottom": np.full(257, height - 1.0)}.get(side, along * (height - 1))
+    ab = (np.stack([x, y], -1) - camera.K[:2, 2]) / camera.K[[0, 1], [0, 1]]
+    theta_d = np.hypot(ab[:, 0], ab[:, 1])
+    widest = min(branch_top(camera.D), WIDEST_KEPT_ANGLE)
+    theta = np.minimum(np.nan_to_num(undistort_angle(theta_d, camera.D), nan=widest), widest)
+    return np.asarray(ab * (np.tan(theta) / theta_d)[:, None])
 
-    def to_fisheye(self, points_xy: Floats) -> Floats:
-        """Rectified pixels (…, 2) to raw pixels (…, 2), also outside the pictures; NaN where the lens sees no such ray."""
-        points_xy = np.asarray(points_xy, np.float64)
-        return self.camera.from_normalized((points_xy - self.K[:2, 2]) / self.K[[0, 1], [0, 1]])
 
-    def to_rectified(self, points_xy: Floats) -> Floats:
-        """Raw pixels (…, 2) to rectified pixels (…, 2), also outside the pictures; NaN where there is no pinhole point."""
-        normalized = self.camera.to_normalized(np.asarray(points_xy, np.float64))
-        return normalized * self.K[[0, 1], [0, 1]] + self.K[:2, 2]
-
-    def box_to_fisheye(self, box_xyxy: Box) -> Box | None:
-        """The raw box around a rectified one (pixels, x1 y1 x2 y2), clipped to the picture; None if nothing is left."""
-        outline = box_outline(box_xyxy, (self.K[0, 2], self.K[1, 2]))
-        return _clipped_hull(self.to_fisheye(outline), self.camera.size_wh)
-
-    def box_to_rectified(self, box_xyxy: Box) -> Box | None:
-        """The rectified box around a raw one (pixels, x1 y1 x2 y2), clipped to the picture; None if nothing is left."""
-        outline = box_outline(box_xyxy, (self.camera.K[0, 2], self.camera.K[1, 2]))
-        # Where the box leaves what the lens can see, the edge of that is part of the outline.
-        rim = self._rim_of_view
-        x1, y1, x2, y2 = box_xyxy
-        inside = (rim[:, 0] >= x1) & (rim[:, 0] <= x2) & (rim[:, 1] >= y1) & (rim[:, 1] <= y2)
-        return _clipped_hull(self.to_rectified(np.concatenate([outline, rim[inside]])), self.size_wh)
-
-    @cached_property
-    def _rim_of_view(self) -> Floats:
-        """Raw pixels (1024, 2) just within the widest angle that has a pinhole point."""
-        theta = np.array(min(branch_top(self.camera.D), np.pi / 2)) * (1 - 1e-9)
-        around = np.linspace(0, 2 * np.pi, 1024, endpoint=False)
-        circle = np.stack([np.cos(around), np.sin(around)], -1) * distort_angle(theta, self.camera.D)
-        return np.asarray(circle * self.camera.K[[0, 1], [0, 1]] + self.camera.K[:2, 2])
-
-    @property
-    def field_of_view_deg(self) -> FieldOfView:
-        """What the rectified picture shows, to its outer pixel edges."""
-        (left, up), (right, down) = _sides(self.K, self.size_wh)
-        return FieldOfView(*np.degrees(np.arctan([left, right, up, down])).tolist())
-
-    @cached_property
-    def pixels_kept(self) -> float:
-        """Share of the source pixels (0–1) whose centre lies within the rectified picture's pixel centres.
-
-        The same for every output size. No inverse is needed: along its own direction a pixel is inside when θ_d is at
-        most that of the angle at which the ray leaves the rectangle.
-        """
-        width, height = self.camera.size_wh
-        columns, rows = np.meshgrid(np.arange(width, dtype=np.float64), np.arange(height, dtype=np.float64))
-        ab = (np.stack([columns, rows], -1) - self.camera.K[:2, 2]) / self.camera.K[[0, 1], [0, 1]]
-        theta_d = np.hypot(ab[..., 0], ab[..., 1])
-        K = self._K_at_source_size
-        first = -K[:2, 2] / K[[0, 1], [0, 1]]
-        last = (np.array([width, height]) - 1 - K[:2, 2]) / K[[0, 1], [0, 1]]
-        with np.errstate(divide="ignore", invalid="ignore"):
-            leaves = np.where(ab > 0, last, first) / (ab / theta_d[..., None])
-        leaves_at = np.arctan(np.where(ab == 0, np.inf, leaves).min(-1))
-        widest = np.minimum(leaves_at, branch_top(self.camera.D))
-        return float((theta_d <= distort_angle(widest, self.camera.D) * (1 + 1e-12)).mean())
-
-    def describe(self) -> dict[str, Any]:
-        """What anything made from rectified pictures must carry, JSON-ready."""
-        return {
-            "rectified_K": self.K.tolist(),
-            "size_wh": list(self.size_wh),
-            "balance": self.balance,
-            "map_digest": self.map_digest,
-        }
+def _fitted_matrix(camera: Camera, first: Floats, last: Floats, inside: bool) -> Floats:
+    """Matrix whose picture, of the camera's size and pixel aspect, is centred on the rectangle from `first` to `last`
+    (normalized) and lies inside it, or else contains it."""
+    span_px = np.array(camera.size_wh, np.float64) - 1
+    own_f = camera.K[[0, 1], [0, 1]]
+    scales = span_px / (last - first) / own_f
+    f = own_f * (scales.max() if inside else scales.min())
+    centre = (span_px - f * (first + last)) / 2
+    return np.array([[f[0], 0, centre[0]], [0, f[1], centre[1]], [0, 0, 1]])

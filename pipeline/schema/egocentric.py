@@ -36,6 +36,7 @@ class Layout:
     clip_pattern: re.Pattern[str]
     archive_pattern: re.Pattern[str]
     worker_dir_format: str
+    worker_pattern: re.Pattern[str]
     default_clips: tuple[str, ...]
 
     def worker_dir(self, clip: str) -> str:
@@ -50,6 +51,7 @@ EGOCENTRIC_100K = Layout(
     clip_pattern=re.compile(r"factory_(?P<factory>\d{3})_worker_(?P<worker>\d{3})_(?P<index>\d{4,})", re.ASCII),
     archive_pattern=re.compile(r"factory\d{3}/worker\d{3}/part\d+\.tar", re.ASCII),
     worker_dir_format="factory{factory}/worker{worker}",
+    worker_pattern=re.compile(r"factory\d{3}/worker\d{3}", re.ASCII),
     default_clips=("factory_001_worker_001_0000", "factory_001_worker_001_0001"),
 )
 EGOCENTRIC_10K = Layout(
@@ -60,6 +62,7 @@ EGOCENTRIC_10K = Layout(
         re.ASCII,
     ),
     worker_dir_format="factory_{factory}/workers/worker_{worker}",
+    worker_pattern=re.compile(r"factory_\d{3}/workers/worker_\d{3}", re.ASCII),
     default_clips=("factory001_worker001_00000", "factory001_worker001_00001"),
 )
 LAYOUTS = (EGOCENTRIC_100K, EGOCENTRIC_10K)
@@ -77,4 +80,19 @@ def layout_of(clip: str) -> Layout:
     raise PipelineError(
         f"{clip!r} is no clip name of Egocentric-100K or Egocentric-10K",
         "write it like factory_001_worker_001_0000 (100K) or factory001_worker001_00001 (10K)",
+    )
+
+
+def layout_of_worker(worker: str) -> Layout:
+    """The layout that a worker's folder belongs to.
+
+    Raises:
+        PipelineError: the folder fits neither data set.
+    """
+    for layout in LAYOUTS:
+        if layout.worker_pattern.fullmatch(worker):
+            return layout
+    raise PipelineError(
+        f"{worker!r} is no worker's folder of Egocentric-100K or Egocentric-10K",
+        "write it like factory001/worker001 (100K) or factory_001/workers/worker_001 (10K)",
     )
