@@ -67,9 +67,11 @@ def random_annotator(dims: dict[str, dict[str, Any]], device: torch.device, dtyp
     family = family_named("qwen2_5-vl")
     processor = tiny_processor(family, synthetic_tokenizer())
     processor.video_processor.cap_pixels_per_frame = False
-    config = Qwen2_5_VLConfig(**dims)
+    parts: dict[str, Any] = dims
+    config = Qwen2_5_VLConfig(**parts)
+    model_class: Any = Qwen2_5_VLForConditionalGeneration
     with device, default_dtype(dtype):
-        model: Any = Qwen2_5_VLForConditionalGeneration._from_config(config, attn_implementation="sdpa", dtype=dtype)
+        model = model_class._from_config(config, attn_implementation="sdpa", dtype=dtype)
     model.eval().requires_grad_(False)
     model.generation_config = plain_generation_config(model, processor)
     return Annotator("random weights", None, family, vision_of(family, config, processor, "random"), model, processor)
@@ -107,7 +109,7 @@ def measure(
         size = annotator.size_wh((456, 256))
         noise = np.random.default_rng(0).integers(0, 256, (frames, size[1], size[0], 3), dtype=np.uint8)
         inputs = annotator.inputs(
-            SampledVideo(noise, tuple(map(float, range(frames))), 1.0), "Describe what the hands do. " * 60
+            SampledVideo(noise, tuple(map(float, range(frames))), 1.0), "Describe what the hands do. " * 40
         )
         schema = segment_schema(float(frames), size, max_segments=200)
         schema["minItems"] = schema["maxItems"]  # random weights would end early

@@ -1,4 +1,4 @@
-"""A byte-level BPE tokenizer of the published models' size, with their special tokens at their ids, made in a second."""
+"""A byte-level BPE tokenizer of the published models' size, with their special tokens at their ids."""
 
 from __future__ import annotations
 

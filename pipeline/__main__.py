@@ -16,27 +16,35 @@ from pipeline import phases
 from pipeline.config import CommonKnobs, Knobs, flag_of, knob_doc, read_knobs
 from pipeline.console import Console
 from pipeline.errors import PipelineError
-from pipeline.line import run_line
+from pipeline.line import run_line, units_of
+from pipeline.ops.hub_token import load_token
 
 
 def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
-    """Run one command; exit status 0: everything asked for is done, 1: a unit failed, 2: bad usage."""
+    """Run one command; exit status 0: everything asked for is done, 1: something failed, 2: bad usage."""
     console = Console()
     options = build_parser().parse_args(arguments)
+    given = {name: value for name, value in vars(options).items() if value is not None}
     try:
-        given = {name: value for name, value in vars(options).items() if value is not None}
+        load_token(os.environ)  # before any library of the hub is imported: they read HF_TOKEN then
         common = read_knobs(CommonKnobs, given, environment)
-        if options.command in {row.name for row in phases.COMMANDS}:
-            row = next(row for row in phases.COMMANDS if row.name == options.command)
-            knobs = read_knobs(row.knobs, given, environment)
-            status: int = importlib.import_module(row.module).main(knobs, common, console)
-            return status
-        rows = selected_phases(options.command, options.with_earlier)
-        knobs_of = {row.name: read_knobs(row.knobs, given, environment) for row in rows}
-        return run_line(rows, knobs_of, common, console)
+        command = next((row for row in phases.COMMANDS if row.name == options.command), None)
+        rows = () if command else selected_phases(options.command, options.with_earlier)
+        chosen = (command,) if command else rows
+        knobs_of = {row.name: read_knobs(row.knobs, given, environment) for row in chosen}
+        units = units_of(knobs_of, common)
     except PipelineError as error:
         console.error(str(error))
         return 2
+    try:
+        if command:
+            status: int = importlib.import_module(command.module).main(knobs_of[command.name], common, console)
+            return status
+        return run_line(rows, units, knobs_of, common, console)
+    except PipelineError as error:
+        console.progress.stop()
+        console.error(str(error))
+        return 1
 
 
 def selected_phases(command: str, with_earlier: bool) -> tuple[phases.Phase, ...]:

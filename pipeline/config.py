@@ -157,12 +157,18 @@ class RepoKnobs(Knobs):
 
 
 @dataclass(frozen=True)
-class DownloadKnobs(RepoKnobs):
-    """Knobs of `download`."""
+class RevisionKnobs(RepoKnobs):
+    """Which state of a data set."""
 
     revision: str = knob(
         "main", "revision of the data set; the commit it resolves to is recorded", accepts="branch, tag or commit"
     )
+
+
+@dataclass(frozen=True)
+class DownloadKnobs(RevisionKnobs):
+    """Knobs of `download`."""
+
     whole_archive: bool = knob(
         False, "fetch the whole archive (about 1 GB) in place of the clip alone (about 12 MB)", shapes_product=False
     )
@@ -178,11 +184,14 @@ class ExtractKnobs(Knobs):
 
 
 @dataclass(frozen=True)
-class ListClipsKnobs(RepoKnobs):
+class ListClipsKnobs(RevisionKnobs):
     """Knobs of `list-clips`."""
 
     worker: str = knob(
-        "", "folder of the worker; empty: that of the first clip", accepts="like factory001/worker001", env="WORKER"
+        "",
+        "folder of the worker; empty: that of the first clip",
+        accepts="like factory001/worker001",
+        env="WORKER",
     )
     json: bool = knob(False, "print JSON in place of a table")
 

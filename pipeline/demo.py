@@ -20,7 +20,7 @@ CLIPS = (
     ClipSpec("factory_001_worker_001_0001", duration_s=16.0, keyframe_interval=30, seed=2),
 )
 FAMILY = "qwen2_5-vl"
-MAX_NEW_TOKENS = 1024
+MAX_NEW_TOKENS = 600
 
 
 def main(knobs: DemoKnobs, common: CommonKnobs, console: Console) -> int:
@@ -42,9 +42,11 @@ def main(knobs: DemoKnobs, common: CommonKnobs, console: Console) -> int:
         building.rename(paths.raw(""))
     rows = phases.line_phases(knobs.line)
     knobs_of: dict[str, Knobs] = {row.name: row.knobs() for row in rows}
-    knobs_of["annotate"] = AnnotateKnobs(model=str(model), max_new_tokens=MAX_NEW_TOKENS, price_per_hour=0.0)
+    knobs_of["annotate"] = AnnotateKnobs(
+        model=str(model), max_new_tokens=MAX_NEW_TOKENS, max_answers=2, price_per_hour=0.0
+    )
     clips = tuple(spec.clip for spec in CLIPS)
-    status = run_line(rows, knobs_of, dataclasses.replace(common, clip=clips, data=str(paths.data)), console)
+    status = run_line(rows, clips, knobs_of, dataclasses.replace(common, data=str(paths.data)), console)
     if status == 0:
         first = clips[0]
         console.say(f"done in {time.monotonic() - started_s:.0f} s. Look at:")

@@ -33,9 +33,10 @@ def units_of(knobs_of: Mapping[str, Knobs], common: CommonKnobs) -> tuple[str, .
     return common.clip or layout.default_clips
 
 
-def run_line(rows: Sequence[Phase], knobs_of: Mapping[str, Knobs], common: CommonKnobs, console: Console) -> int:
+def run_line(
+    rows: Sequence[Phase], units: Sequence[str], knobs_of: Mapping[str, Knobs], common: CommonKnobs, console: Console
+) -> int:
     """Run the phases in order and say how it ended; 0 when every unit of every phase is done, else 1."""
-    units = units_of(knobs_of, common)
     paths = Paths(Path(common.data).absolute())
     own_video = any(getattr(knobs, "video", "") for knobs in knobs_of.values())
     summaries: list[Summary] = []

@@ -313,17 +313,18 @@ def shorten_the_nal_unit(packet: bytearray) -> None:
 
 
 @pytest.fixture(scope="module", params=["libx265", "libx264"])
-def whole(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return encode(Recipe("video", codec=request.param), tmp_path_factory.mktemp("whole") / "video.mp4")
+def whole(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Plain, PacketTable]:
+    path = encode(Recipe("video", codec=request.param), tmp_path_factory.mktemp("whole") / "video.mp4")
+    return path, decode_plainly(path), scan(path)
 
 
 @pytest.mark.parametrize("ordinal", [0, 30, 31, 40, 47, 52, 60, 89])
 @pytest.mark.parametrize("change", [zero_all, zero_after_header, zero_a_part, shorten_the_nal_unit])
 def test_a_damaged_packet_leaves_a_counted_gap_and_never_a_wrong_frame(
-    whole: Path, ordinal: int, change: Callable[[bytearray], None], tmp_path: Path
+    whole: tuple[Path, Plain, PacketTable], ordinal: int, change: Callable[[bytearray], None], tmp_path: Path
 ) -> None:
-    path = Path(shutil.copy(whole, tmp_path))
-    clean, table = decode_plainly(path), scan(path)
+    source, clean, table = whole
+    path = Path(shutil.copy(source, tmp_path))
     overwrite_packet(path, ordinal, change)
     keys = np.flatnonzero(table.flags & KEY)
     lost = int(np.flatnonzero(table.shown == ordinal)[0])

@@ -73,6 +73,15 @@ def test_an_object_list_inside_a_broken_segment_is_not_the_list_of_segments() ->
     assert salvage('{"t_start_s":0,"t_end_s":1,"objects":[{"object_name":"a"}],"ecot":{"sc').objects == ()
 
 
+def test_times_inside_a_broken_segment_are_not_segments() -> None:
+    assert salvage('[{"t_start_s":0,"steps":[{"t_start_s":0,"t_end_s":1}],"active":True}]').objects == ()
+
+
+def test_the_first_array_of_segments_counts() -> None:
+    text = "{oops} " + COMPACT + ' {"segments":[{"t_start_s":9,"t_end_s":10}]}'
+    assert list(salvage(text).objects) == DOCUMENT
+
+
 def test_broken_in_the_middle_keeps_what_stood_before() -> None:
     second = COMPACT.index('"action_id":3')
     found = salvage(COMPACT[:second] + "oops " + COMPACT[second:])

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
+from pipeline.job import Progress
 from pipeline.ops.archives import MAX_INFO_BYTES, clips_in, index_local, local_archives_in
 from pipeline.ops.hub import Hub
 from pipeline.ops.remote_file import RemoteFile
-from pipeline.ops.shelf import Meter, Shelf
+from pipeline.ops.shelf import Shelf
 from pipeline.ops.tar_index import LocalFile, RandomAccess
 from pipeline.paths import Paths
 from pipeline.schema.archive import ArchiveIndex
@@ -31,7 +32,7 @@ class ClipRow:
 
 
 def list_clips(
-    paths: Paths, worker: str, say: Callable[[str], None], meter: Meter, repo: str = "", revision: str = "main"
+    paths: Paths, worker: str, say: Callable[[str], None], meter: Progress, repo: str = "", revision: str = "main"
 ) -> list[ClipRow]:
     """All clips of one worker: from the archives in data/raw where there are any, else from the hub by small ranges.
 
@@ -58,7 +59,7 @@ def list_clips(
     return rows
 
 
-def _rows(index: ArchiveIndex, source: RandomAccess, meter: Meter) -> list[ClipRow]:
+def _rows(index: ArchiveIndex, source: RandomAccess, meter: Progress) -> list[ClipRow]:
     clips = clips_in(index, layout_of_worker(index.path.rpartition("/")[0]))
     meter.start(len(clips), index.path, "clips")
     rows = []

@@ -7,12 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import psutil  # type: ignore[import-untyped]
 import torch
 from transformers import LogitsProcessor, LogitsProcessorList
 from transformers.generation.streamers import BaseStreamer
 
 from pipeline.errors import PipelineError
-from pipeline.models.loading import free_memory
+from pipeline.models.loading import free_memory, is_out_of_memory
 from pipeline.models.qwen_vl import Annotator
 from pipeline.models.video_inputs import VideoInputs
 
@@ -75,13 +76,16 @@ def generate(
         torch.cuda.reset_peak_memory_stats(device)
     counter = _Counter(on_token)
     started = time.perf_counter()
+    problem: PipelineError | None = None
     try:
         ids = _run(annotator, inputs, max_new_tokens, constraint, counter)
-    except torch.OutOfMemoryError as error:
+    except RuntimeError as error:
+        if not is_out_of_memory(error):
+            raise
         problem = out_of_memory(inputs, counter.count, max_new_tokens, str(error).splitlines()[0], device)
-        del error
+    if problem:  # out here nothing holds the tensors of the failed call any more
         free_memory()
-        raise problem from None
+        raise problem
     seconds = time.perf_counter() - started
     finished = bool(ids) and ids[-1] in annotator.eos_token_ids
     return Answer(
@@ -122,13 +126,12 @@ def out_of_memory(
     inputs: VideoInputs, done: int, max_new_tokens: int, message: str, device: torch.device
 ) -> PipelineError:
     """What did not fit, and which knob makes it smaller."""
-    free, size = torch.cuda.mem_get_info(device) if device.type == "cuda" else (0, 0)
-    when = (
-        f"after {done} of {max_new_tokens} tokens" if done else f"while {inputs.visual_tokens} visual tokens were read"
-    )
+    cuda = device.type == "cuda"
+    free = torch.cuda.mem_get_info(device)[0] if cuda else psutil.virtual_memory().available
+    when = f"after {done} of {max_new_tokens} tokens" if done > 0 else f"reading {inputs.visual_tokens} visual tokens"
     return PipelineError(
-        f"the GPU ran out of memory {when} (prompt {inputs.prompt_tokens} tokens; {free / 1e9:.1f} of {size / 1e9:.1f} "
-        f"GB free): {message}",
+        f"{'the GPU' if cuda else 'this machine'} ran out of memory {when} (prompt {inputs.prompt_tokens} tokens, "
+        f"{free / 1e9:.1f} GB free): {message}",
         "lower --fps (fewer frames), set --window-s (shorter stretches), lower --max-new-tokens, or take a smaller "
         "model with MODEL= (Qwen/Qwen2.5-VL-3B-Instruct, or the AWQ build)",
     )

@@ -54,6 +54,12 @@ def drop_weights(model: object) -> None:
             part.to_empty(device="meta")
 
 
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Whether an error of torch means too little memory: its allocators, CUDA and cuBLAS each say it their way."""
+    signs = ("out of memory", "ALLOC_FAILED", "can't allocate memory")
+    return isinstance(error, torch.OutOfMemoryError) or any(sign in str(error) for sign in signs)
+
+
 def free_memory() -> None:
     """Collect what nothing refers to, and hand CUDA's cached blocks back to the driver."""
     gc.collect()

@@ -39,8 +39,9 @@ class SampledVideo:
 
     Attributes:
         frames: (T, H, W, 3) uint8 RGB, T ≥ 1, H and W as `model_size_wh` gives them.
-        times_s: true time of each frame, seconds from the start of what the model is shown, strictly increasing.
-            A gap in decoding stays visible here: the model is told the times as they are.
+        times_s: true time of each frame, seconds from the start of what the model is shown, never going back (a
+            frame that was sampled twice has the same time twice). A gap in decoding stays visible here: the model is
+            told the times as they are.
         fps: the rate at which it was sampled, frames per second.
     """
 
@@ -54,8 +55,8 @@ class SampledVideo:
             raise ValueError(f"frames are {self.frames.dtype} {self.frames.shape}, expected uint8 (T ≥ 1, H, W, 3)")
         if len(self.times_s) != count:
             raise ValueError(f"{count} frames but {len(self.times_s)} times")
-        if self.times_s[0] < 0 or any(b <= a for a, b in zip(self.times_s, self.times_s[1:], strict=False)):
-            raise ValueError(f"times_s do not increase from 0 on: {self.times_s}")
+        if self.times_s[0] < 0 or list(self.times_s) != sorted(self.times_s):
+            raise ValueError(f"times_s do not go up from 0 or later: {self.times_s}")
         if not self.fps > 0:
             raise ValueError(f"fps is {self.fps}")
 

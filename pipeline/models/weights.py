@@ -14,7 +14,7 @@ from transformers import AutoProcessor, PreTrainedModel
 
 from pipeline.errors import PipelineError
 from pipeline.models.families import Family
-from pipeline.models.loading import free_memory
+from pipeline.models.loading import free_memory, is_out_of_memory
 from pipeline.models.model_files import ModelFiles
 from pipeline.models.quiet import progress_bars_off
 
@@ -105,6 +105,7 @@ def load_weights(files: ModelFiles, family: Family, device: torch.device, dtype:
         PipelineError: keys or shapes differ, a file is damaged, or the device has too little memory.
     """
     model_class: Any = getattr(transformers, family.model_class)
+    too_small = ""
     try:
         with progress_bars_off():
             model, info = model_class.from_pretrained(
@@ -117,13 +118,15 @@ def load_weights(files: ModelFiles, family: Family, device: torch.device, dtype:
                 ignore_mismatched_sizes=True,  # so that they are named below, with all other differences
                 output_loading_info=True,
             )
-    except torch.OutOfMemoryError as error:
-        message = str(error).splitlines()[0]
-        del error
-        free_memory()
-        raise PipelineError(f"the GPU is too small for the weights of {files.model_id}: {message}", SMALLER) from None
     except (SafetensorError, OSError) as error:
         raise damaged(files.model_id, error) from None
+    except RuntimeError as error:
+        if not is_out_of_memory(error):
+            raise
+        too_small = str(error).splitlines()[0]
+    if too_small:
+        free_memory()
+        raise PipelineError(f"too little memory for the weights of {files.model_id}: {too_small}", SMALLER)
     check_keys(info, files.model_id)
     loaded: PreTrainedModel = model.eval()
     return loaded

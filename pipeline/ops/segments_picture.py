@@ -85,7 +85,7 @@ def _draw_head(
     top, scale = MARGIN + 2 * LINE + 4, (width - 2 * MARGIN) / annotations.duration_s
     for segment in annotations.segments:
         start, end = MARGIN + segment.t_start_s * scale, MARGIN + segment.t_end_s * scale
-        pen.rectangle((start, top, max(end - 1, start), top + BAR_HEIGHT), fill=_colour(annotations, segment))
+        pen.rectangle((start, top, max(end - 2, start), top + BAR_HEIGHT), fill=_colour(annotations, segment))
         if end - start > font.getlength(f"{segment.action_id}") + 4:
             pen.text((start + 3, top + 8), str(segment.action_id), fill=PAPER, font=font)
 

@@ -9,9 +9,9 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from pipeline.errors import PipelineError
+from pipeline.job import Progress
 from pipeline.ops.archives import as_index, clips_in, holds, index_path, nearest, no_such_clip, numbers_in, saved_index
 from pipeline.ops.hub import Entry, Hub
 from pipeline.ops.remote_file import RangeRefused, RemoteFile, partial_name
@@ -20,16 +20,6 @@ from pipeline.paths import Paths
 from pipeline.schema.archive import ArchiveIndex
 from pipeline.schema.base import write_model
 from pipeline.schema.egocentric import Layout, layout_of_worker
-
-
-class Meter(Protocol):
-    """Where progress is shown."""
-
-    def start(self, total: float | None, what: str, unit: str = "") -> None:
-        """Begin anew."""
-
-    def advance(self, amount: float = 1) -> None:
-        """Go on."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +35,7 @@ class Shelf:
     paths: Paths
     folder: str
     say: Callable[[str], None]
-    meter: Meter
+    meter: Progress
 
     @property
     def layout(self) -> Layout:

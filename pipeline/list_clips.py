@@ -1,0 +1,36 @@
+"""`list-clips`: what the archives of one worker hold, without extracting anything."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+from rich.console import Console as RichConsole
+from rich.table import Table
+
+from pipeline.config import CommonKnobs, ListClipsKnobs
+from pipeline.console import Console
+from pipeline.factory.listing import list_clips
+from pipeline.line import units_of
+from pipeline.paths import Paths
+from pipeline.schema.egocentric import layout_of
+
+
+def main(knobs: ListClipsKnobs, common: CommonKnobs, console: Console) -> int:
+    """Print one row a clip."""
+    first = units_of({"list-clips": knobs}, common)[0]
+    worker = knobs.worker or layout_of(first).worker_dir(first)
+    paths = Paths(Path(common.data).absolute())
+    rows = list_clips(paths, worker, console.say, console.progress, knobs.repo, knobs.revision)
+    console.progress.stop()
+    if knobs.json:
+        RichConsole(soft_wrap=True).print_json(json.dumps([dataclasses.asdict(row) for row in rows]))
+        return 0
+    table = Table("clip", "seconds", "MB", "codec", "archive", title=worker)
+    for row in rows:
+        duration = "?" if row.duration_s is None else f"{row.duration_s:.1f}"
+        table.add_row(row.clip, duration, f"{row.size_bytes / 1e6:.1f}", row.codec or "?", row.archive)
+    RichConsole().print(table)
+    console.say(f"{len(rows)} clips")
+    return 0
