@@ -9,15 +9,17 @@ import os
 import signal
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import FrameType
 from typing import Any, get_type_hints
 
 from pipeline import phases
-from pipeline.config import CommonKnobs, Knobs, flag_of, knob_doc, read_knobs
+from pipeline.config import AnnotateKnobs, CommonKnobs, Knobs, flag_of, knob_doc, read_knobs
 from pipeline.console import Console
 from pipeline.errors import PipelineError
 from pipeline.line import run_line, units_of
 from pipeline.ops.hub_token import load_token
+from pipeline.paths import Paths
 
 
 def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
@@ -40,6 +42,11 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
         if command:
             status: int = importlib.import_module(command.module).main(knobs_of[command.name], common, console)
             return status
+        annotate = knobs_of.get("annotate")
+        if isinstance(annotate, AnnotateKnobs) and annotate.plan:
+            from pipeline.plan import show_plans  # the libraries of models take seconds to import
+
+            return show_plans(Paths(Path(common.data).absolute()), units, annotate)
         return run_line(rows, units, knobs_of, common, console)
     except PipelineError as error:
         console.progress.stop()

@@ -19,34 +19,19 @@ from typing import Literal
 from rich.console import Console as RichConsole
 from rich.table import Table
 
-from pipeline.config import CommonKnobs, DoctorKnobs
+from pipeline.config import AnnotateKnobs, CommonKnobs, DoctorKnobs
 from pipeline.console import Console
 from pipeline.errors import PipelineError
+from pipeline.ops.memory_plan import MemoryPlan
 from pipeline.schema.egocentric import EGOCENTRIC_100K, layout_of
 
 ROOT = Path(__file__).parents[1]
 
-
-@dataclass(frozen=True)
-class Need:
-    """What one model asks of a machine."""
-
-    weights_gb: float
-    """Download size."""
-    free_gib: float
-    """Free video memory for a 180 s clip at 1 fps; computed, `annotate --plan` gives it for one's own clip."""
-
-
-NEEDS = {
-    "Qwen2.5-VL-7B": Need(16.6, 20.0),
-    "Qwen2.5-VL-3B": Need(7.5, 11.0),
-    "Qwen2.5-VL-7B-Instruct-AWQ": Need(6.9, 11.0),
-    "Qwen3-VL-8B": Need(17.6, 21.0),
-}
-"""The models that the README names, by a part of their names."""
 CLIP_GB = 0.05
 """One clip: as fetched, extracted, and its products (100K; 10K clips are several times larger)."""
 ARCHIVE_GB = 1.1
+DEFAULT_WEIGHTS_GB = 16.6
+"""Of a model whose size cannot be found out now: that of the 7B one."""
 TIMEOUT_S = 20
 
 
@@ -139,15 +124,15 @@ def check_gpu(model: str) -> list[Finding]:
     if not listing or not listing.strip():
         return [Finding("GPU", "warning", "none found", "the demo runs without one; a 7B model needs a 24 GB card")]
     name, total_mib, free_mib, driver = (part.strip() for part in listing.strip().splitlines()[0].split(","))
-    free_gib, need = float(free_mib) / 1024, need_of(model)
+    free_gib, need = float(free_mib) / 1024, plan_of(model)
     text = f"{name}, {free_gib:.1f} of {float(total_mib) / 1024:.1f} GiB free"
     if need is None:
         memory = Finding("GPU", "ok", text, "annotate --plan tells what this model needs")
-    elif free_gib >= need.free_gib:
-        memory = Finding("GPU", "ok", f"{text}, about {need.free_gib:.0f} needed")
+    elif free_gib >= need.peak_bytes / 2**30:
+        memory = Finding("GPU", "ok", f"{text}, about {need.peak_bytes / 2**30:.0f} needed")
     else:
         fix = "end what else uses the card (nvidia-smi lists it), or MODEL=Qwen/Qwen2.5-VL-3B-Instruct"
-        memory = Finding("GPU", "error", f"{text}, about {need.free_gib:.0f} needed", fix)
+        memory = Finding("GPU", "error", f"{text}, about {need.peak_bytes / 2**30:.0f} needed", fix)
     return [memory, _check_driver(driver)]
 
 
@@ -170,10 +155,14 @@ def _check_driver(driver: str) -> Finding:
     return Finding("CUDA", "ok", text)
 
 
-def need_of(model: str) -> Need | None:
-    """The entry of the longest name that the model's name holds."""
-    names = sorted((name for name in NEEDS if name in Path(model).name), key=len, reverse=True)
-    return NEEDS[names[0]] if names else None
+def plan_of(model: str) -> MemoryPlan | None:
+    """What the model needs for a usual clip; None where its dimensions are not to be had."""
+    from pipeline.plan import USUAL_CLIP, plan_stretch
+
+    try:
+        return plan_stretch(AnnotateKnobs(model=model), USUAL_CLIP[1], USUAL_CLIP[2])
+    except PipelineError:
+        return None
 
 
 def check_disk(knobs: DoctorKnobs, common: CommonKnobs) -> list[Finding]:
@@ -184,7 +173,8 @@ def check_disk(knobs: DoctorKnobs, common: CommonKnobs) -> list[Finding]:
     needs: dict[Path, float] = {Path(common.data).absolute(): CLIP_GB * clips + ARCHIVE_GB}
     reasons = [f"{clips} clips and an archive {CLIP_GB * clips + ARCHIVE_GB:.1f} GB"]
     if not Path(knobs.model).is_dir() and not isinstance(try_to_load_from_cache(knobs.model, "config.json"), str):
-        weights_gb = (need_of(knobs.model) or NEEDS["Qwen2.5-VL-7B"]).weights_gb
+        plan = plan_of(knobs.model)
+        weights_gb = plan.weights_bytes / 1e9 if plan else DEFAULT_WEIGHTS_GB
         cache = Path(constants.HF_HUB_CACHE)
         needs[cache] = needs.get(cache, 0.0) + weights_gb
         reasons.append(f"weights {weights_gb:.1f} GB")

@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from pipeline import phases
+from pipeline.__main__ import main
 from pipeline.config import AnnotateKnobs
 from pipeline.console import Console
 from pipeline.factory import annotate
@@ -326,8 +327,17 @@ def test_bad_settings_are_named(home: Home, knobs: dict[str, object], says: str)
 
 
 def test_plan_prints_what_a_clip_needs_and_makes_nothing(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
-    home.run(plan=True, model="Qwen/Qwen2.5-VL-7B-Instruct")
+    assert main(["annotate", "--plan", "--data", str(home.paths.data), "--clip", CLIPS[0]], {}) == 0
     text = capsys.readouterr().out
-    assert "weights" in text
-    assert "16.6" in text
+    assert "16.58" in text
+    assert f"{3 * 144} visual tokens for 6 s" in text
     assert not home.paths.annotations(CLIPS[0]).exists()
+
+
+def test_plan_of_a_clip_that_is_not_here_takes_the_usual_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["annotate", "--plan", "--data", str(tmp_path), "--clip", CLIPS[0]], {}) == 0
+    text = capsys.readouterr().out
+    assert "not here yet" in text
+    assert "12960 visual tokens for 180 s" in text

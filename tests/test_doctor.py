@@ -78,13 +78,13 @@ def test_no_card_is_a_warning(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     assert [finding.level for finding in doctor.check_gpu("any")] == ["warning"]
 
 
-def test_needs_of_models_by_their_longest_name() -> None:
-    awq = doctor.need_of("Qwen/Qwen2.5-VL-7B-Instruct-AWQ")
-    full = doctor.need_of("Qwen/Qwen2.5-VL-7B-Instruct")
+def test_needs_of_models() -> None:
+    awq, full = (doctor.plan_of(f"Qwen/Qwen2.5-VL-7B-Instruct{build}") for build in ("-AWQ", ""))
     assert awq is not None
     assert full is not None
-    assert awq.weights_gb < full.weights_gb
-    assert doctor.need_of("somebody/else") is None
+    assert 16.5e9 < full.weights_bytes < 16.7e9
+    assert awq.weights_bytes < full.weights_bytes / 2
+    assert doctor.plan_of("no/such/model") is None
 
 
 def test_a_disk_too_small_for_the_weights_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,10 +19,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import PipelineError
-from pipeline.ops.decode import Run
+from pipeline.ops.decode import Run, RunDecoder, Tally
 from pipeline.ops.fisheye import Camera
 from pipeline.ops.frames import DecodeReport, Frame, iter_frames
-from pipeline.ops.packets import KEY, NO_TIME, PacketTable, scan
+from pipeline.ops.packet_table import KEY, NO_TIME, PacketTable
+from pipeline.ops.packets import scan
+from pipeline.ops.reader import Reader
 from pipeline.ops.rectify import Rectifier
 from pipeline.ops.sampling import choose, plan_runs
 from tests.videos import (
@@ -133,7 +135,7 @@ def test_one_core_and_many_give_the_same(
     path = encode(Recipe("video", codec=codec, open_gop=open_gop), tmp_path / "video.mp4")
     given: list[list[Frame]] = []
     for cores in (1, 2, 4):
-        monkeypatch.setattr("pipeline.ops.frames._cores", lambda cores=cores: cores)
+        monkeypatch.setattr("pipeline.ops.run_pool._cores", lambda cores=cores: cores)
         given.append(list(iter_frames(path, fps=9)))
     for frames in given[1:]:
         assert [frame.index for frame in frames] == [frame.index for frame in given[0]]
@@ -141,7 +143,7 @@ def test_one_core_and_many_give_the_same(
 
 
 def test_small_chunks_change_nothing(open_groups: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.ops.frames.MAX_CHUNK_FRAMES", 1)
+    monkeypatch.setattr("pipeline.ops.run_pool.MAX_CHUNK_FRAMES", 1)
     assert [read_number(frame.image) for frame in iter_frames(open_groups, fps=30)] == list(range(90))
 
 
@@ -201,8 +203,11 @@ def test_times_between_frames_repeat_the_frame_that_is_shown(open_groups: Path) 
     frames = list(iter_frames(open_groups, fps=60, report=report))
     assert [frame.index for frame in frames] == [number // 2 for number in range(180)]
     assert (report.given, report.repeated) == (180, 90)
-    assert frames[1].image is not frames[0].image
     np.testing.assert_array_equal(frames[1].image, frames[0].image)
+    drawn_on = iter_frames(open_groups, times_s=np.array([0.0, 0.01, 0.02]))  # type: ignore[arg-type]
+    for frame in drawn_on:
+        np.testing.assert_array_equal(frame.image, frames[0].image)
+        frame.image[:] = 0
 
 
 def test_times_after_the_end_are_counted(open_groups: Path) -> None:
@@ -344,6 +349,44 @@ def test_a_damaged_packet_leaves_a_counted_gap_and_never_a_wrong_frame(
         if fps == 30:
             assert lost in missing
             assert any("cut off or overwritten" in error for error in report.decode_errors)
+
+
+def test_h264_pictures_on_a_patched_reference_are_refused(tmp_path: Path) -> None:
+    """FFmpeg repairs a damaged H.264 reference and gives it late, after B-frames that are already built on it."""
+    path = encode(Recipe("video", codec="libx264", keyint=90), tmp_path / "video.mp4")
+    clean = decode_plainly(path)
+
+    def flip_bits(packet: bytearray) -> None:
+        for place in np.random.default_rng(1).integers(len(packet) // 3, len(packet), 8):
+            packet[place] ^= 16
+
+    overwrite_packet(path, 31, flip_bits)
+    with av.open(str(path)) as container:
+        container.streams.video[0].thread_type = "NONE"
+        frames = list(container.decode(video=0))
+    patched = [index for index, frame in enumerate(frames) if frame.is_corrupt]
+    changed = [
+        index
+        for index, frame in enumerate(frames)
+        if not np.array_equal(frame.to_ndarray(format="rgb24"), clean.images[index])
+    ]
+    assert len(patched) == 1 and changed[0] < patched[0], "the reference is shown after pictures built on it"
+
+    report = DecodeReport()
+    for given_frame in iter_frames(path, fps=30, report=report):
+        np.testing.assert_array_equal(given_frame.image, clean.images[given_frame.index])
+    reasons = {missing.index: missing.reason for missing in report.missing}
+    assert set(changed) <= set(reasons) and "only in part" in reasons[patched[0]]
+    assert "built on the damaged picture" in reasons[changed[0]]
+
+
+def test_a_stopped_run_decodes_nothing_more(open_groups: Path) -> None:
+    table, tally, stop = scan(open_groups), Tally(), threading.Event()
+    stop.set()
+    reader = Reader(open_groups, table)
+    pictures = list(RunDecoder(table, Run(0, [0, 5]), lambda image: image, tally, stop).pictures(reader))
+    reader.close()
+    assert [picture.image for picture in pictures] == [None, None] and tally.frames_decoded == 0
 
 
 def _shown_between(table: PacketTable, ordinal: int, later_keys: np.ndarray) -> set[int | None]:

@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[1]
 LINES = ("factory", "egoexo", "correspondence")
 # From the top down: a module imports from its own layer only where that layer is not a line, and from those below.
 LAYERS = (
-    ("__main__", "line", "list_clips", "status", "doctor", "tiny_model", "demo"),
+    ("__main__", "line", "list_clips", "status", "doctor", "tiny_model", "demo", "plan"),
     ("runner",),
     ("step",),
     ("phases", "provenance", "console"),

@@ -16,8 +16,8 @@ from safetensors.torch import load_file, save_file
 
 from pipeline.errors import PipelineError
 from pipeline.models import model_files, weights
-from pipeline.models.dims import find_dims
 from pipeline.models.model_files import find_model, is_folder_name
+from pipeline.models.planning import find_dims, plan_question
 from pipeline.models.qwen_vl import load_annotator
 from pipeline.models.tiny import write_tiny_model
 from pipeline.ops.model_dims import QWEN2_5_VL_7B
@@ -269,8 +269,18 @@ def test_dimensions_from_folder_and_hub_without_weights(hub: Served, original: P
     assert not [request for request in hub.server.requests if "safetensors" in request.path]
 
 
+def test_a_plan_needs_no_weights(cache: Path, original: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
+    plan = plan_question("Qwen/Qwen2.5-VL-7B-Instruct", (456, 256), 180, 540, 4096, dtype="bfloat16", device="cpu")
+    assert (plan.visual_tokens, plan.prompt_tokens) == (12_960, 13_500)
+    assert plan.fits is not None
+    window = plan_question("Qwen/Qwen2.5-VL-7B-Instruct", (456, 256), 3600, 540, 4096, device="cpu")
+    assert window.visual_tokens == 166 * 144
+    assert plan_question(str(original), (456, 256), 30, 100, 100, device="cpu").visual_tokens == 15 * 144
+
+
 def test_dimensions_of_nothing(tmp_path: Path, hub: Served) -> None:
-    with pytest.raises(PipelineError, match="there is no"):
+    with pytest.raises(PipelineError, match=r"there is no config\.json"):
         find_dims(str(tmp_path))
     with pytest.raises(PipelineError, match="the hub has no model"):
         find_dims("someone/nothing")

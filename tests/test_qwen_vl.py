@@ -176,7 +176,9 @@ def test_the_models_own_sampling_defaults_do_not_count(tmp_path: Path) -> None:
 def test_a_prompt_that_does_not_fit_is_refused_before_anything_runs(annotators: dict[str, Annotator]) -> None:
     annotator = annotators["qwen2_5-vl"]
     inputs = question(annotator)
-    with pytest.raises(PipelineError, match=rf"{inputs.prompt_tokens} tokens of prompt .*32768 of answer do not fit the 32768"):
+    with pytest.raises(
+        PipelineError, match=rf"{inputs.prompt_tokens} tokens of prompt .*32768 of answer do not fit the 32768"
+    ):
         generate(annotator, inputs, 32_768)
     generate(annotator, inputs, 1)
 

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from pipeline.errors import PipelineError
 from pipeline.ops.nal import TEMPORAL_SHIFT, Kind, NalFormat, picture_kind
-from pipeline.ops.packets import NO_TIME, scan
+from pipeline.ops.packet_table import NO_TIME
+from pipeline.ops.packets import scan
 from pipeline.ops.video import describe, probe
 from tests.videos import Recipe, encode, overwrite_packet
 
@@ -132,6 +133,22 @@ def test_a_bare_stream_without_times_is_refused(tmp_path: Path) -> None:
     bare = Recipe("bare", suffix="hevc", frames=10)
     with pytest.raises(PipelineError, match="none with a timestamp"):
         probe(encode(bare, tmp_path / "bare.hevc"))
+
+
+def test_a_giant_picture_is_refused(video: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.ops.packets.MAX_PIXELS", 192 * 128 - 1)
+    with pytest.raises(PipelineError, match="192×128"):
+        probe(video)
+
+
+def test_only_the_highest_temporal_layer_may_be_left_out(video: Path) -> None:
+    """Pictures of a higher layer may be predicted from a "non-reference" picture of a lower one."""
+    table = scan(video)
+    kind = np.zeros_like(table.kind)
+    kind[3], kind[4], kind[5] = Kind.NON_REFERENCE, Kind.NON_REFERENCE | 1 << TEMPORAL_SHIFT, 1 << TEMPORAL_SHIFT
+    assert np.flatnonzero(replace(table, kind=kind).can_be_left_out).tolist() == [4]
+    kind[6] = Kind.LAYERED
+    assert not replace(table, kind=kind).can_be_left_out.any()
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")

@@ -13,8 +13,11 @@ from pipeline.errors import PipelineError
 from pipeline.factory.footage import Footage, Stretch, open_footage
 from pipeline.factory.questions import Interview, Notebook, conduct, open_interview
 from pipeline.job import Counts, Job
+from pipeline.models.families import family_of
 from pipeline.models.loading import lend
+from pipeline.models.planning import find_dims, vision_of_dims
 from pipeline.models.qwen_vl import Annotator, load_annotator
+from pipeline.models.video_inputs import model_size_wh
 from pipeline.ops.answers import format_answers, parse_answers, pts_digest
 from pipeline.ops.drawing import Image, jpeg
 from pipeline.ops.frames import DecodeReport, iter_frames
@@ -23,7 +26,7 @@ from pipeline.ops.parse import annotations_from
 from pipeline.ops.segments_picture import segments_picture
 from pipeline.ops.source import clip_source
 from pipeline.paths import Paths
-from pipeline.schema.answers import RawResponse
+from pipeline.schema.answers import AnswerRecord, RawResponse
 from pipeline.schema.base import read_model
 from pipeline.schema.provenance import Decoding, ModelSource, Sampling
 from pipeline.schema.segments import Annotations
@@ -114,7 +117,8 @@ def _saved_response(job: Job, footage: Footage) -> tuple[str, RawResponse]:
     except UnicodeDecodeError as error:
         raise PipelineError(f"{file} is no text (byte {error.start})", "restore it, or REDO=annotate") from None
     if not beside.exists():
-        raise PipelineError("", "")
+        job.report(f"{beside.name} is not there: {file.name} is parsed with what the flags say")
+        return words, _assumed_context(job, footage, words)
     context = read_model(beside, RawResponse, "restore it, or remove it to parse with what the flags say")
     if context.source_sha256 not in (None, job.inputs["video"].sha256):
         raise PipelineError(
@@ -122,6 +126,31 @@ def _saved_response(job: Job, footage: Footage) -> tuple[str, RawResponse]:
             "REDO=annotate asks about the present one",
         )
     return words, context
+
+
+def _assumed_context(job: Job, footage: Footage, words: str) -> RawResponse:
+    """What stands beside words of unknown origin: the model that the knobs name, and the clip as it is."""
+    knobs: AnnotateKnobs = job.knobs
+    dims = find_dims(knobs.model, knobs.model_revision, load_token(os.environ))
+    family = family_of(dims.model_type, knobs.model)
+    answers = parse_answers(words, footage.duration_s)
+    return RawResponse(
+        clip=footage.clip,
+        duration_s=footage.duration_s,
+        source_sha256=job.inputs["video"].sha256,
+        boxes=footage.box_space(),
+        box_convention=family.box_convention,
+        model_size_wh=model_size_wh(family, vision_of_dims(family, dims), footage.facts.size_wh),
+        sampling=Sampling(fps=knobs.fps, frames=0, pts_digest=pts_digest(()), decode_gaps=()),
+        model=ModelSource(id=knobs.model, revision=None, family=family.name, dtype=None),
+        libraries=job.libraries,
+        prompt_sha256=None,
+        decoding=Decoding(),
+        answers=tuple(
+            AnswerRecord(kind=answer.kind, start_s=answer.start_s, end_s=answer.end_s, finished=answer.finished)
+            for answer in answers
+        ),
+    )
 
 
 def _context(interview: Interview, notebook: Notebook) -> RawResponse:

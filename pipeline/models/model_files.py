@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ from pydantic import Field
 from pipeline.errors import PipelineError
 from pipeline.schema.base import ForeignModel, read_model
 
-PATTERNS = ["*.json", "*.safetensors", "*.txt", "*.jinja"]
+PATTERNS = ("*.json", "*.safetensors", "*.txt", "*.jinja")
 HUB_ERRORS = (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OfflineModeIsEnabled, XetDownloadError)
 CHOOSE = "set MODEL= to a name on the hub such as Qwen/Qwen2.5-VL-7B-Instruct, or to a folder made by save_pretrained"
 
@@ -74,16 +74,8 @@ def find_model(
         PipelineError: there is no such folder or model, it is no model, access is refused, there is no network and no
             copy, or the disk is too small.
     """
-    if is_folder_name(model_id):
-        folder, commit = Path(model_id).expanduser(), None
-        if not folder.is_dir():
-            raise PipelineError(f"there is no folder {folder}", CHOOSE)
-    else:
-        folder = fetch_model(model_id, revision, token, report)
-        commit = folder.name
-    if not (folder / "config.json").is_file():
-        raise PipelineError(f"{model_id} holds no model: there is no config.json in {folder}", CHOOSE)
-    config = read_model(folder / "config.json", ModelConfig, CHOOSE)
+    folder, commit = model_folder(model_id, revision, token, report)
+    config = read_config(model_id, folder)
     weights = [file.stat().st_size for file in folder.glob("*.safetensors")]
     if not weights:
         raise PipelineError(f"{model_id} holds no weights: there is no .safetensors file in {folder}", CHOOSE)
@@ -95,10 +87,44 @@ def is_folder_name(model_id: str) -> bool:
     return model_id.startswith((".", "/", "~")) or model_id.count("/") != 1 or Path(model_id).is_dir()
 
 
-def fetch_model(model_id: str, revision: str, token: str | None, report: Callable[[str], None] | None = None) -> Path:
-    """The hub's cache folder of one revision, all its files present. See `find_model`."""
+def model_folder(
+    model_id: str,
+    revision: str,
+    token: str | None,
+    report: Callable[[str], None] | None = None,
+    patterns: Sequence[str] = PATTERNS,
+) -> tuple[Path, str | None]:
+    """Where the files lie, fetched if need be, and the commit on the hub; for the errors see `find_model`."""
+    if not is_folder_name(model_id):
+        folder = fetch_model(model_id, revision, token, report, patterns)
+        return folder, folder.name
+    folder = Path(model_id).expanduser()
+    if not folder.is_dir():
+        raise PipelineError(f"there is no folder {folder}", CHOOSE)
+    return folder, None
+
+
+def read_config(model_id: str, folder: Path) -> ModelConfig:
+    """The config.json of a model's folder.
+
+    Raises:
+        PipelineError: there is none, or it is none of a model.
+    """
+    if not (folder / "config.json").is_file():
+        raise PipelineError(f"{model_id} holds no model: there is no config.json in {folder}", CHOOSE)
+    return read_model(folder / "config.json", ModelConfig, CHOOSE)
+
+
+def fetch_model(
+    model_id: str,
+    revision: str,
+    token: str | None,
+    report: Callable[[str], None] | None = None,
+    patterns: Sequence[str] = PATTERNS,
+) -> Path:
+    """The hub's cache folder of one revision, all its files of these patterns present. See `find_model`."""
     fetch = functools.partial(
-        snapshot_download, model_id, revision=revision, token=token or False, allow_patterns=PATTERNS
+        snapshot_download, model_id, revision=revision, token=token or False, allow_patterns=list(patterns)
     )
     try:
         missing_bytes = missing_on_disk(fetch)

@@ -49,7 +49,7 @@ def tiny_tokenizer() -> Qwen2Tokenizer:
     """All 256 bytes, the words of an answer, the special tokens. The same vocabulary every time."""
     pieces = [LETTER_OF[byte] for byte in range(256)]
     merges: dict[tuple[str, str], None] = {}
-    for word in (*FRAME, *WORDS):
+    for word in (*WORDS, *FRAME):
         letters = letters_of(word)
         for end in range(1, len(letters)):
             merges[letters[:end], letters[end]] = None

@@ -14,7 +14,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from pipeline.ops.packets import DISCARD, KEY, NO_TIME, PacketTable
+from pipeline.ops.packet_table import DISCARD, KEY, NO_TIME, PacketTable
 from pipeline.ops.reader import Reader
 
 Image = NDArray[np.uint8]

@@ -3,30 +3,21 @@
 from __future__ import annotations
 
 import math
-import os
-from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field, replace
-from itertools import islice
+from dataclasses import dataclass, field
 from pathlib import Path
-from threading import Event
 
 import cv2
 import numpy as np
 
-from pipeline.ops.decode import Image, Picture, Run, RunDecoder, Tally
-from pipeline.ops.packets import PacketTable, scan
-from pipeline.ops.reader import Reader
+from pipeline.ops.decode import Image, Picture, Tally
+from pipeline.ops.packet_table import PacketTable
+from pipeline.ops.packets import scan
 from pipeline.ops.rectify import Rectifier
+from pipeline.ops.run_pool import decode_runs
 from pipeline.ops.sampling import TIME_TOLERANCE_S, Choice, choose, plan_runs, regular_times
 from pipeline.ops.video import VideoProbe, describe
-
-MAX_WORKERS = 4
-CHUNK_BYTES = 32 << 20
-MAX_CHUNK_FRAMES = 32
-"""A run is decoded ahead of the reader by at most this much."""
 
 
 @dataclass(frozen=True)
@@ -163,14 +154,14 @@ def _frames(
     report: DecodeReport,
 ) -> Iterator[Frame]:
     table = scan(video)
-    choice = choose(table, regular_times(table, fps) if fps is not None else times_s or ())
+    choice = choose(table, regular_times(table, fps) if fps is not None else np.asarray(times_s, np.float64))
     ranks = np.unique(np.delete(choice.ranks, list(choice.no_frame)))
     step_s = (choice.times_s[-1] - choice.times_s[0]) / (len(choice.times_s) - 1) if len(choice.times_s) > 1 else 0
     report.video = describe(table)
     report.strategy = "seek" if table.keyframe_interval_s <= step_s + TIME_TOLERANCE_S else "sequential"
     report.wanted = len(choice.times_s)
     report.decode_errors += table.read_errors
-    with closing(_decode_runs(video, table, plan_runs(table, ranks), convert, report)) as pictures:
+    with closing(decode_runs(video, table, plan_runs(table, ranks), convert, report.add)) as pictures:
         yield from _at_wanted_times(table, choice, pictures, report)
 
 
@@ -195,76 +186,6 @@ def _at_wanted_times(
         report.given += 1
         report.repeated += is_again
         report.covered_s = (pts_s if report.covered_s is None else report.covered_s[0], pts_s)
-        yield Frame(rank, pts_s, picture.image.copy() if is_again else picture.image)
-
-
-def _decode_runs(
-    video: Path,
-    table: PacketTable,
-    runs: list[Run],
-    convert: Callable[[Image], Image],
-    report: DecodeReport,
-) -> Generator[Picture, None, None]:
-    """All runs' pictures in order.
-
-    Each run is decoded by one thread, as many runs at once as there are cores: on small pictures that is twice as fast
-    as FFmpeg's own threads, which wait for each other within every picture. A run gets at most one chunk of pictures
-    ahead of the reader.
-    """
-    workers = max(1, min(MAX_WORKERS, _cores(), len(runs)))
-    chunk = int(np.clip(CHUNK_BYTES // (table.width * table.height * 3), 1, MAX_CHUNK_FRAMES))
-    stop, idle, to_start = Event(), list[Reader](), deque(runs)
-    active: deque[_ActiveRun] = deque()
-    pool = ThreadPoolExecutor(workers, thread_name_prefix="decode")
-
-    def pictures_of(run: Run, tally: Tally) -> Generator[Picture, None, None]:
-        try:
-            reader = idle.pop()
-        except IndexError:
-            reader = Reader(video, table)
-        try:
-            yield from RunDecoder(table, run, convert, tally, stop).pictures(reader)
-        finally:
-            idle.append(reader)
-
-    def keep_busy() -> None:
-        while to_start and len(active) < workers:
-            tally = Tally()
-            pictures = pictures_of(to_start.popleft(), tally)
-            active.append(_ActiveRun(pictures, tally, pool.submit(_take, pictures, chunk)))
-
-    try:
-        keep_busy()
-        while active:
-            run = active.popleft()
-            batch = run.next_chunk.result()
-            if len(batch) == chunk:
-                active.appendleft(replace(run, next_chunk=pool.submit(_take, run.pictures, chunk)))
-            else:
-                report.add(run.tally)
-            keep_busy()
-            yield from batch
-    finally:
-        stop.set()
-        pool.shutdown()
-        for run in active:
-            run.pictures.close()
-            report.add(run.tally)
-        for reader in idle:
-            reader.close()
-
-
-@dataclass(frozen=True)
-class _ActiveRun:
-    pictures: Generator[Picture, None, None]
-    tally: Tally
-    next_chunk: Future[list[Picture]]
-
-
-def _take(pictures: Iterator[Picture], count: int) -> list[Picture]:
-    return list(islice(pictures, count))
-
-
-def _cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        is_wanted_again = rank in choice.ranks[position + 1 : position + 2]
+        # The reader may draw on what it gets.
+        yield Frame(rank, pts_s, picture.image.copy() if is_wanted_again else picture.image)

@@ -35,6 +35,11 @@ class MemoryPlan:
     free_bytes: int | None
 
     @property
+    def weights_bytes(self) -> int:
+        """The weights alone: what a download brings and what stays on the card."""
+        return self.rows[0].bytes
+
+    @property
     def fits(self) -> bool | None:
         """Whether the peak fits the free memory; None where that is unknown."""
         return None if self.free_bytes is None else self.peak_bytes <= self.free_bytes

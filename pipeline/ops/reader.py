@@ -15,7 +15,8 @@ from av.video.reformatter import Colorspace, VideoReformatter
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from pipeline.ops.packets import MAX_PIXELS, PacketTable, open_video, read_packets, video_stream
+from pipeline.ops.packet_table import PacketTable
+from pipeline.ops.packets import MAX_PIXELS, open_video, read_packets, video_stream
 
 SEEK_OVER_PACKETS = 300
 """Fewer packets than this are read and thrown away, more are jumped over."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from pipeline.errors import PipelineError
 from pipeline.ops.decode import Run
-from pipeline.ops.packets import NO_TIME, PacketTable
+from pipeline.ops.packet_table import NO_TIME, PacketTable
 
 TIME_TOLERANCE_S = 1e-6
 """A frame is shown at t when it begins at most this much later: times are often written with six decimals."""

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.ops.packets import NO_TIME, PacketTable, scan
+from pipeline.ops.packet_table import NO_TIME, PacketTable
+from pipeline.ops.packets import scan
 
 LONG_GAP_S = 1.0
 LONG_GAP_STEPS = 5.0
