@@ -25,6 +25,21 @@ PLAIN_INTERVAL_S = 15.0
 """Seconds between progress lines where no bar can be drawn (a log file, CI)."""
 
 
+PIPE_WIDTH = 200
+"""Letters in a line where nobody's window sets a limit, so that no name in a table is cut off."""
+
+
+def output() -> RichConsole:
+    """For what a command is asked to print: stdout, as wide as the window, or as a file can take."""
+    plain = RichConsole()
+    return plain if plain.is_terminal else RichConsole(width=PIPE_WIDTH)
+
+
+def print_json(text: str) -> None:
+    """JSON on stdout, indented."""
+    RichConsole(soft_wrap=True).print_json(text)
+
+
 class RateColumn(ProgressColumn):
     """Units per second with two digits."""
 

@@ -16,11 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from rich.console import Console as RichConsole
 from rich.table import Table
 
 from pipeline.config import AnnotateKnobs, CommonKnobs, DoctorKnobs
-from pipeline.console import Console
+from pipeline.console import Console, output, print_json
 from pipeline.errors import PipelineError
 from pipeline.ops.memory_plan import MemoryPlan
 from pipeline.schema.egocentric import EGOCENTRIC_100K, layout_of
@@ -49,13 +48,13 @@ def main(knobs: DoctorKnobs, common: CommonKnobs, console: Console) -> int:
     """Print all findings; 1 when one of them is an error, for then the run would fail."""
     findings = examine(knobs, common)
     if knobs.json:
-        RichConsole(soft_wrap=True).print_json(json.dumps([dataclasses.asdict(item) for item in findings]))
+        print_json(json.dumps([dataclasses.asdict(item) for item in findings]))
     else:
         colours = {"ok": "green", "warning": "yellow", "error": "red"}
         table = Table("check", "", "found", "what to do")
         for item in findings:
             table.add_row(item.what, f"[{colours[item.level]}]{item.level}[/]", item.text, item.fix)
-        RichConsole().print(table)
+        output().print(table)
     return 1 if any(item.level == "error" for item in findings) else 0
 
 

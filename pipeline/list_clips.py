@@ -6,11 +6,10 @@ import dataclasses
 import json
 from pathlib import Path
 
-from rich.console import Console as RichConsole
 from rich.table import Table
 
 from pipeline.config import CommonKnobs, ListClipsKnobs
-from pipeline.console import Console
+from pipeline.console import Console, output, print_json
 from pipeline.factory.listing import list_clips
 from pipeline.line import units_of
 from pipeline.paths import Paths
@@ -25,12 +24,12 @@ def main(knobs: ListClipsKnobs, common: CommonKnobs, console: Console) -> int:
     rows = list_clips(paths, worker, console.say, console.progress, knobs.repo, knobs.revision)
     console.progress.stop()
     if knobs.json:
-        RichConsole(soft_wrap=True).print_json(json.dumps([dataclasses.asdict(row) for row in rows]))
+        print_json(json.dumps([dataclasses.asdict(row) for row in rows]))
         return 0
     table = Table("clip", "seconds", "MB", "codec", "archive", title=worker)
     for row in rows:
         duration = "?" if row.duration_s is None else f"{row.duration_s:.1f}"
         table.add_row(row.clip, duration, f"{row.size_bytes / 1e6:.1f}", row.codec or "?", row.archive)
-    RichConsole().print(table)
+    output().print(table)
     console.say(f"{len(rows)} clips")
     return 0

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from math import ceil
 from pathlib import Path
 
-from rich.console import Console as RichConsole
 from rich.table import Table
 
 from pipeline.config import AnnotateKnobs
+from pipeline.console import output
 from pipeline.errors import PipelineError
 from pipeline.factory.footage import open_footage
 from pipeline.models.planning import plan_question
@@ -79,7 +79,7 @@ def _show(clip: str, what: str, shown_s: float, plan: MemoryPlan) -> bool:
         else f"does not fit a 24 GB card ({CARD_GIB:g} GiB usable)"
     )
     table.add_row("[bold]at most at once[/]", f"[bold]{plan.peak_bytes / 1e9:.2f}[/]", verdict)
-    console = RichConsole()
+    console = output()
     console.print(table)
     console.print(
         f"{plan.visual_tokens} visual tokens for {shown_s:g} s, prompt {plan.prompt_tokens}, "

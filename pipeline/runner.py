@@ -57,8 +57,10 @@ def run_phase(
     phase: Phase, units: Sequence[str], knobs: Knobs, paths: Paths, console: Console, redo: Sequence[str] = ()
 ) -> Summary:
     """Make all units of one phase; one unit's failure does not stop the others."""
-    module = importlib.import_module(phase.module)
     summary = Summary(phase.name)
+    if not units:
+        return summary
+    module = importlib.import_module(phase.module)
     again = bool({phase.name, "all"} & set(redo))
     reparse = bool(getattr(knobs, "from_raw", False))
     pending: list[str] = []

@@ -7,11 +7,10 @@ import json
 import os
 from pathlib import Path
 
-from rich.console import Console as RichConsole
 from rich.table import Table
 
 from pipeline.config import CommonKnobs, StatusKnobs, read_knobs
-from pipeline.console import Console
+from pipeline.console import Console, output, print_json
 from pipeline.errors import PipelineError
 from pipeline.line import units_of
 from pipeline.paths import Paths
@@ -27,12 +26,12 @@ def main(knobs: StatusKnobs, common: CommonKnobs, console: Console) -> int:
     clips = common.clip or started_clips(paths) or units_of({}, common)
     states = {clip: {row.name: state_of(row, clip, paths) for row in PHASES} for clip in clips}
     if knobs.json:
-        RichConsole(soft_wrap=True).print_json(json.dumps(states))
+        print_json(json.dumps(states))
         return 0
     table = Table("clip", *(row.name for row in PHASES), title=str(paths.data))
     for clip, row in states.items():
         table.add_row(clip, *row.values())
-    RichConsole().print(table)
+    output().print(table)
     return 0
 
 

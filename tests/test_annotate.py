@@ -43,7 +43,7 @@ class Home:
     model: str
 
     def run(self, clips: tuple[str, ...] = CLIPS[:1], redo: tuple[str, ...] = (), **knobs: object) -> Summary:
-        settings: dict[str, object] = {"model": self.model, "device": "cpu", "max_new_tokens": 120, "max_answers": 2}
+        settings: dict[str, object] = {"model": self.model, "device": "cpu", "max_new_tokens": 700, "max_answers": 3}
         return run_phase(
             phases.phase("annotate"), clips, AnnotateKnobs(**(settings | knobs)), self.paths, Console(), redo
         )

@@ -49,7 +49,7 @@ class World:
         return base | {"PATH": f"{Path(sys.executable).parent}:{base['PATH']}"} | more
 
     def run(self, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
-        command = ["bash", str(ROOT / "run.sh"), *arguments, "--max-new-tokens", "150", "--max-answers", "2"]
+        command = ["bash", str(ROOT / "run.sh"), *arguments, "--max-new-tokens", "700", "--max-answers", "3"]
         return subprocess.run(command, env=self.environment(**more), capture_output=True, text=True, timeout=600)
 
     def products(self) -> dict[str, bytes]:
@@ -117,7 +117,7 @@ def test_a_token_without_access_stops_everything_behind_it(world: World) -> None
 
 
 def test_make_runs_what_is_missing_of_the_earlier_phases(world: World) -> None:
-    flags = "ARGS=--max-new-tokens 100 --max-answers 1"
+    flags = "ARGS=--max-new-tokens 700 --max-answers 3"
     command = ["make", "-s", "-C", str(ROOT), "annotate", f"CLIP={CLIPS[1]}", flags]
     done = subprocess.run(command, env=world.environment(), capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
@@ -144,7 +144,7 @@ def test_killed_at_random_moments_the_next_run_finishes_with_the_same_files(worl
     expected = world.products()
     random_moments = random.Random(20)
     killed = 0
-    command = ["bash", str(ROOT / "run.sh"), *flags, "--max-new-tokens", "150", "--max-answers", "2"]
+    command = ["bash", str(ROOT / "run.sh"), *flags, "--max-new-tokens", "700", "--max-answers", "3"]
     while killed < KILLS:
         shutil.rmtree(world.paths.data, ignore_errors=True)
         for _ in range(3):

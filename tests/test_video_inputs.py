@@ -274,3 +274,18 @@ def test_a_prompt_with_a_video_token_is_refused(annotators: dict[str, Annotator]
     annotator = annotators["qwen2_5-vl"]
     with pytest.raises(PipelineError, match="2 places for a video"):
         annotator.inputs(noise_video(annotator, 2), "see <|video_pad|> here")
+
+
+def test_rate_and_metadata_are_both_passed(annotators: dict[str, Annotator]) -> None:
+    """transformers 4.57 reads the first, 5 the second; with one alone, one of them goes wrong in silence."""
+    annotator, calls = annotators["qwen2_5-vl"], list[dict[str, Any]]()
+
+    def record(call: dict[str, Any]) -> dict[str, Any]:
+        calls.append(call)
+        return call
+
+    asked(annotator, noise_video(annotator, 4, 2.0), Faked(annotator.processor, record))
+    metadata = calls[0]["video_metadata"][0]
+    assert calls[0]["fps"] == 2.0
+    assert len(metadata["frames_indices"]) / metadata["total_num_frames"] * metadata["fps"] == pytest.approx(2.0)
+    assert (calls[0]["do_sample_frames"], calls[0]["do_resize"]) == (False, False)

@@ -114,7 +114,7 @@ def _run(
         sequence = model.generate(
             **tensors,
             max_new_tokens=max_new_tokens,
-            logits_to_keep=0,
+            logits_to_keep=1,
             logits_processor=LogitsProcessorList([constraint] if constraint else []),
             streamer=counter,
         )
