@@ -24,14 +24,14 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from benchmarks.table import Row
-from pipeline.ops.decode import Image, Run, RunDecoder, Tally
-from pipeline.ops.fisheye import Camera
-from pipeline.ops.frames import iter_frames
-from pipeline.ops.packets import scan
-from pipeline.ops.reader import Reader
-from pipeline.ops.rectify import Rectifier
-from pipeline.ops.sampling import choose, plan_runs, regular_times
-from pipeline.ops.video import probe
+from pipeline.ops.camera.fisheye import Camera
+from pipeline.ops.camera.rectify import Rectifier
+from pipeline.ops.video.decode import Image, Run, RunDecoder, Tally
+from pipeline.ops.video.frames import iter_frames
+from pipeline.ops.video.packets import scan
+from pipeline.ops.video.probe import probe
+from pipeline.ops.video.reader import Reader
+from pipeline.ops.video.sampling import choose, plan_runs, regular_times
 
 WIDTH, HEIGHT, FPS = 456, 256, 30
 # The published calibration of one Egocentric-100K camera.
@@ -43,7 +43,7 @@ STREAM_FRAMES = """
 import resource, sys
 from pathlib import Path
 from benchmarks.bench_decode import rectifier
-from pipeline.ops.frames import iter_frames
+from pipeline.ops.video.frames import iter_frames
 count = sum(1 for _ in iter_frames(Path(sys.argv[1]), fps=1, rectifier=rectifier()))
 print(count, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """

@@ -12,8 +12,8 @@ import numpy as np
 
 from benchmarks.table import Row, print_table
 from pipeline.factory.synthetic import FPS, ClipSpec, encode_clip, fisheye_frame, scene_of
-from pipeline.ops.frames import iter_frames
-from pipeline.ops.rectify import Rectifier
+from pipeline.ops.camera.rectify import Rectifier
+from pipeline.ops.video.frames import iter_frames
 
 SPEC = ClipSpec("factory_001_worker_001_0000", 20.0)
 MODEL_SIZE_WH = (448, 252)

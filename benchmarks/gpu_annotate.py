@@ -5,6 +5,7 @@ Needs CUDA; `make bench-gpu`. The tests run it on a CPU with tiny dimensions, so
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,15 +16,15 @@ import torch
 from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
 
 from benchmarks.synthetic_tokenizer import LOGIT_WIDTH, synthetic_tokenizer
-from benchmarks.table import Row
+from benchmarks.table import Row, print_table
 from pipeline.models.families import family_named, vision_of
 from pipeline.models.generation import Answer, generate
 from pipeline.models.loading import lend
 from pipeline.models.qwen_vl import Annotator, plain_generation_config
 from pipeline.models.tiny import tiny_processor
 from pipeline.models.video_inputs import SampledVideo
-from pipeline.ops.memory_plan import MemoryPlan, memory_plan
-from pipeline.ops.model_dims import dims_of_config
+from pipeline.ops.model.dims import dims_of_config
+from pipeline.ops.model.memory_plan import MemoryPlan, memory_plan
 from pipeline.schema.segment_schema import segment_schema
 
 GIB = 2**30
@@ -158,3 +159,11 @@ def rows_of(measured: Measured, allowed_gib: float = ALLOWED_GIB) -> list[Row]:
 def run() -> list[Row]:
     """All rows, on this machine's GPU."""
     return rows_of(measure())
+
+
+if __name__ == "__main__":
+    if not torch.cuda.is_available():
+        sys.exit("this benchmark needs a CUDA card, and torch sees none")
+    rows = run()
+    print_table(rows)
+    sys.exit(any(row.ok is False for row in rows))

@@ -18,7 +18,7 @@ from pipeline.config import AnnotateKnobs, CommonKnobs, Knobs, flag_of, knob_doc
 from pipeline.console import Console
 from pipeline.errors import PipelineError
 from pipeline.line import run_line, units_of
-from pipeline.ops.hub_token import load_token
+from pipeline.ops.hub.token import load_token
 from pipeline.paths import Paths
 
 

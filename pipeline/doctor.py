@@ -21,7 +21,7 @@ from rich.table import Table
 from pipeline.config import AnnotateKnobs, CommonKnobs, DoctorKnobs
 from pipeline.console import Console, output, print_json
 from pipeline.errors import PipelineError
-from pipeline.ops.memory_plan import MemoryPlan
+from pipeline.ops.model.memory_plan import MemoryPlan
 from pipeline.schema.egocentric import EGOCENTRIC_100K, layout_of
 
 ROOT = Path(__file__).parents[1]
@@ -201,9 +201,9 @@ def _by_disk(needs: dict[Path, float]) -> list[tuple[Path, float]]:
 
 def check_token(knobs: DoctorKnobs, common: CommonKnobs) -> list[Finding]:
     """Is there a token, and does the hub let it read the data set? Never shows the token."""
-    from pipeline.ops.hub import Hub
-    from pipeline.ops.hub_token import load_token
-    from pipeline.ops.remote_file import RemoteFile
+    from pipeline.ops.hub.dataset import Hub
+    from pipeline.ops.hub.remote_file import RemoteFile
+    from pipeline.ops.hub.token import load_token
 
     clip = next(iter(common.clip), EGOCENTRIC_100K.default_clips[0])
     layout = layout_of(clip)

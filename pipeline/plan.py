@@ -14,9 +14,9 @@ from pipeline.console import output
 from pipeline.errors import PipelineError
 from pipeline.factory.footage import open_footage
 from pipeline.models.planning import plan_question
-from pipeline.ops.hub_token import load_token
-from pipeline.ops.memory_plan import MemoryPlan
-from pipeline.ops.prompt import load_prompt
+from pipeline.ops.hub.token import load_token
+from pipeline.ops.model.memory_plan import MemoryPlan
+from pipeline.ops.timeline.prompt import load_prompt
 from pipeline.paths import Paths
 
 USUAL_CLIP = ("456x256, 180 s", (456, 256), 180.0)

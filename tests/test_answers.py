@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import PipelineError
-from pipeline.ops.answers import MARK, Answer, format_answers, parse_answers, pts_digest
+from pipeline.ops.timeline.answers import MARK, Answer, format_answers, parse_answers, pts_digest
 
 DURATION_S = 59.993333
 

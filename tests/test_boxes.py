@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.ops.boxes import BoxMapper, nearest_time
+from pipeline.ops.timeline.boxes import BoxMapper, nearest_time
 from pipeline.schema.answers import BoxConvention
 
 PIXELS = BoxMapper("model_px", (448, 252), (456, 256))

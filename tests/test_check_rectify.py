@@ -13,9 +13,9 @@ from pipeline.errors import PipelineError
 from pipeline.factory import check_rectify
 from pipeline.factory.synthetic import CALIBRATION_100K, ClipSpec, encode_clip, pinhole_frame, scene_of
 from pipeline.job import Counts, Job
-from pipeline.ops.drawing import draw_lines
-from pipeline.ops.frames import Frame
-from pipeline.ops.rectify import Rectifier
+from pipeline.ops.camera.rectify import Rectifier
+from pipeline.ops.pictures.drawing import draw_lines
+from pipeline.ops.video.frames import Frame
 from pipeline.paths import Paths
 
 CLIP = "factory_001_worker_001_0000"

@@ -20,7 +20,7 @@ REPO = "builddotai/Egocentric-100K"
 def no_token(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in ("HF_TOKEN", "HF_KEY", "HF_ENDPOINT"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr("pipeline.ops.hub_token.DOTENV", tmp_path / "absent.env")
+    monkeypatch.setattr("pipeline.ops.hub.token.DOTENV", tmp_path / "absent.env")
 
 
 @pytest.fixture

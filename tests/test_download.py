@@ -19,9 +19,9 @@ import pytest
 from pipeline.config import DownloadKnobs
 from pipeline.errors import PipelineError
 from pipeline.factory import download
-from pipeline.ops import hub as hub_module
-from pipeline.ops.hub import Hub, Patience
-from pipeline.ops.remote_file import RemoteFile, partial_name
+from pipeline.ops.hub import dataset as hub_module
+from pipeline.ops.hub.dataset import Hub, Patience
+from pipeline.ops.hub.remote_file import RemoteFile, partial_name
 from pipeline.paths import Paths
 from tests.hub_server import HubServer
 from tests.shard_maker import (

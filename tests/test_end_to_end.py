@@ -147,7 +147,7 @@ def test_killed_at_random_moments_the_next_run_finishes_with_the_same_files(worl
     command = ["bash", str(ROOT / "run.sh"), *flags, "--max-new-tokens", "700", "--max-answers", "3"]
     while killed < KILLS:
         shutil.rmtree(world.paths.data, ignore_errors=True)
-        for _ in range(3):
+        for _ in range(5):
             child = subprocess.Popen(
                 command, env=world.environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
             )

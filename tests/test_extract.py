@@ -17,7 +17,7 @@ from pipeline.config import DownloadKnobs, ExtractKnobs
 from pipeline.errors import PipelineError
 from pipeline.factory import download, extract
 from pipeline.factory.listing import list_clips
-from pipeline.ops import hub as hub_module
+from pipeline.ops.hub import dataset as hub_module
 from pipeline.paths import Paths
 from tests.hub_server import HubServer
 from tests.shard_maker import (

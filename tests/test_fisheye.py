@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 
 from pipeline.errors import PipelineError
 from pipeline.factory.synthetic import CALIBRATION_10K, CALIBRATION_100K
-from pipeline.ops.fisheye import Camera, scaled_matrix
-from pipeline.ops.kannala_brandt import branch_top, distort_angle, undistort_angle
-from pipeline.ops.rectify import Rectifier
-from pipeline.ops.source import camera_of, clip_source
+from pipeline.ops.camera.fisheye import Camera, scaled_matrix
+from pipeline.ops.camera.kannala_brandt import branch_top, distort_angle, undistort_angle
+from pipeline.ops.camera.rectify import Rectifier
+from pipeline.ops.camera.source import camera_of, clip_source
 from pipeline.paths import Paths
 from pipeline.schema.intrinsics import Intrinsics
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from benchmarks import gpu_annotate
-from pipeline.ops.model_dims import QWEN2_5_VL_7B, dims_of_config
+from pipeline.ops.model.dims import QWEN2_5_VL_7B, dims_of_config
 
 
 def test_the_dimensions_are_those_of_the_7b_model() -> None:
@@ -51,7 +51,7 @@ def test_rows_of_a_run_on_a_card() -> None:
     from dataclasses import replace
 
     from pipeline.models.generation import Answer
-    from pipeline.ops.memory_plan import memory_plan
+    from pipeline.ops.model.memory_plan import memory_plan
 
     answer = Answer("[", False, 13_500, 2048, 12_960, 70.0, 8.0, 21 * gpu_annotate.GIB)
     plan = memory_plan(QWEN2_5_VL_7B, 180, (448, 252), 540, 2048)

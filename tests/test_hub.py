@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import PipelineError
-from pipeline.ops.archives import nearest
-from pipeline.ops.hub_token import load_token, read_dotenv
+from pipeline.ops.hub.archives import nearest
+from pipeline.ops.hub.token import load_token, read_dotenv
 from pipeline.schema.egocentric import LAYOUTS, layout_of, layout_of_worker
 from tests.hub_server import HubServer
 from tests.shard_maker import archive_path, clip_name, make_repo, worker_folder

@@ -14,8 +14,8 @@ from transformers import (
 )
 
 from pipeline.errors import PipelineError
-from pipeline.ops.memory_plan import key_value_bytes_per_token, memory_plan, weight_bytes
-from pipeline.ops.model_dims import KNOWN, QWEN2_5_VL_3B, QWEN2_5_VL_7B, dims_of_config, parameters
+from pipeline.ops.model.dims import KNOWN, QWEN2_5_VL_3B, QWEN2_5_VL_7B, dims_of_config, parameters
+from pipeline.ops.model.memory_plan import key_value_bytes_per_token, memory_plan, weight_bytes
 
 ROPE = {"rope_type": "default", "rope_theta": 1_000_000.0, "mrope_section": [16, 24, 24]}
 

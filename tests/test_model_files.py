@@ -20,7 +20,7 @@ from pipeline.models.model_files import find_model, is_folder_name
 from pipeline.models.planning import find_dims, plan_question
 from pipeline.models.qwen_vl import load_annotator
 from pipeline.models.tiny import write_tiny_model
-from pipeline.ops.model_dims import QWEN2_5_VL_7B
+from pipeline.ops.model.dims import QWEN2_5_VL_7B
 from tests.hub_server import HubServer
 
 NAME = "someone/tiny"

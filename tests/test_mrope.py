@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from pipeline.ops.mrope import prompt_positions, video_positions
-from pipeline.ops.sampled_time import (
+from pipeline.ops.model.mrope import prompt_positions, video_positions
+from pipeline.ops.model.sampled_time import (
     clock_ticks,
     grid_middles_s,
     grid_times_s,

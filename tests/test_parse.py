@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import PipelineError
-from pipeline.ops.answers import Answer, format_answers, parse_answers, pts_digest
-from pipeline.ops.parse import annotations_from
+from pipeline.ops.timeline.answers import Answer, format_answers, parse_answers, pts_digest
+from pipeline.ops.timeline.parse import annotations_from
 from pipeline.schema.answers import AnswerRecord, RawResponse
 from pipeline.schema.provenance import DecodeGap, Decoding, ModelSource, Sampling
 from pipeline.schema.segments import Annotations, BoxSpace

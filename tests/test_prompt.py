@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import PipelineError
-from pipeline.ops.boxes import BoxMapper
-from pipeline.ops.prompt import PLACEHOLDERS, fill, load_prompt, part_note, prompt_values
-from pipeline.ops.salvage import salvage
-from pipeline.ops.timeline import repair
+from pipeline.ops.timeline.boxes import BoxMapper
+from pipeline.ops.timeline.prompt import PLACEHOLDERS, fill, load_prompt, part_note, prompt_values
+from pipeline.ops.timeline.repair import repair
+from pipeline.ops.timeline.salvage import salvage
 
 PROMPTS = Path(__file__).resolve().parents[1] / "prompts"
 VALUES = prompt_values(

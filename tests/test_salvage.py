@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.ops.salvage import salvage
+from pipeline.ops.timeline.salvage import salvage
 
 DOCUMENT = [
     {

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from pipeline.ops.json_values import excerpt
+from pipeline.ops.timeline.json_values import excerpt
 from pipeline.schema.segments import Annotations, BoxSpace, Repair, Segment
 from tests.test_parse import WINDOWS, annotate
 

@@ -27,7 +27,7 @@ from pipeline.factory.synthetic import (
     pinhole_frame,
     scene_of,
 )
-from pipeline.ops.rectify import Rectifier
+from pipeline.ops.camera.rectify import Rectifier
 from pipeline.schema.base import read_model
 from pipeline.schema.egocentric import EGOCENTRIC_10K, ClipInfo
 from pipeline.schema.intrinsics import Intrinsics

@@ -12,7 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import PipelineError
-from pipeline.ops.tar_index import MAX_HEADERS, LocalFile, TarIndex, index_tar
+from pipeline.ops.hub.tar_index import MAX_HEADERS, LocalFile, TarIndex, index_tar
 from tests.shard_maker import clip_name, members_of, write_tar
 
 

@@ -9,10 +9,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pipeline.errors import PipelineError
-from pipeline.ops.boxes import BoxMapper
-from pipeline.ops.text_times import parse_time, seconds_text
-from pipeline.ops.timeline import Timeline
-from pipeline.ops.timeline import repair as repair_segments
+from pipeline.ops.timeline.boxes import BoxMapper
+from pipeline.ops.timeline.repair import Timeline
+from pipeline.ops.timeline.repair import repair as repair_segments
+from pipeline.ops.timeline.text_times import parse_time, seconds_text
 
 OWN = BoxMapper("rectified_px", (448, 252), (456, 256))
 PIXELS = BoxMapper("model_px", (448, 252), (456, 256))

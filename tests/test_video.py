@@ -15,10 +15,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import PipelineError
-from pipeline.ops.nal import TEMPORAL_SHIFT, Kind, NalFormat, picture_kind
-from pipeline.ops.packet_table import NO_TIME
-from pipeline.ops.packets import scan
-from pipeline.ops.video import describe, probe
+from pipeline.ops.video.nal import TEMPORAL_SHIFT, Kind, NalFormat, picture_kind
+from pipeline.ops.video.packet_table import NO_TIME
+from pipeline.ops.video.packets import scan
+from pipeline.ops.video.probe import describe, probe
 from tests.videos import Recipe, encode, overwrite_packet
 
 
@@ -136,7 +136,7 @@ def test_a_bare_stream_without_times_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_giant_picture_is_refused(video: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.ops.packets.MAX_PIXELS", 192 * 128 - 1)
+    monkeypatch.setattr("pipeline.ops.video.packets.MAX_PIXELS", 192 * 128 - 1)
     with pytest.raises(PipelineError, match="192×128"):
         probe(video)
 

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import PipelineError
-from pipeline.ops.drafts import Draft, RepairLog
-from pipeline.ops.salvage import salvage
-from pipeline.ops.windows import Part, follow_up, join_windows, split_windows
+from pipeline.ops.timeline.drafts import Draft, RepairLog
+from pipeline.ops.timeline.salvage import salvage
+from pipeline.ops.timeline.windows import Part, follow_up, join_windows, split_windows
 from pipeline.schema.segments import Ecot
 
 

@@ -15,7 +15,7 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from pipeline.ops.packets import scan
+from pipeline.ops.video.packets import scan
 
 WIDTH, HEIGHT = 192, 128
 BITS = 12

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 from pipeline.config import AnnotateKnobs
 from pipeline.factory.footage import Footage, Stretch, open_footage
 from pipeline.job import Counts, Job
-from pipeline.ops.answers import format_answers, parse_answers
-from pipeline.ops.drawing import Image, jpeg
-from pipeline.ops.frames import DecodeReport, iter_frames
-from pipeline.ops.hub_token import load_token
-from pipeline.ops.parse import annotations_from
-from pipeline.ops.segments_picture import segments_picture
-from pipeline.ops.source import clip_source
+from pipeline.ops.camera.source import clip_source
+from pipeline.ops.hub.token import load_token
+from pipeline.ops.pictures.drawing import Image, jpeg
+from pipeline.ops.pictures.segments import segments_picture
+from pipeline.ops.timeline.answers import format_answers, parse_answers
+from pipeline.ops.timeline.parse import annotations_from
+from pipeline.ops.video.frames import DecodeReport, iter_frames
 from pipeline.paths import Paths
 from pipeline.schema.segments import Annotations
 

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from pipeline.config import CheckRectifyKnobs
 from pipeline.errors import PipelineError
 from pipeline.job import Counts, Job
-from pipeline.ops.drawing import Colour, Image, beside, captioned, draw_lines, jpeg, resized
-from pipeline.ops.frames import Frame, iter_frames
-from pipeline.ops.rectify import Rectifier
-from pipeline.ops.source import camera_of, clip_source
-from pipeline.ops.video import VideoProbe, probe
+from pipeline.ops.camera.rectify import Rectifier
+from pipeline.ops.camera.source import camera_of, clip_source
+from pipeline.ops.pictures.drawing import Colour, Image, beside, captioned, draw_lines, jpeg, resized
+from pipeline.ops.video.frames import Frame, iter_frames
+from pipeline.ops.video.probe import VideoProbe, probe
 from pipeline.paths import Paths
 
 KINDS = ("raw", "rectified", "side_by_side")

@@ -10,10 +10,10 @@ from pydantic import ValidationError
 
 from pipeline.errors import PipelineError
 from pipeline.job import Counts, Job
-from pipeline.ops.archives import SUFFIXES, cut, find_local, no_such_clip
-from pipeline.ops.hub import COMMIT, Entry, Hub
-from pipeline.ops.remote_file import RangeRefused, RemoteFile, partial_name
-from pipeline.ops.shelf import Shelf
+from pipeline.ops.hub.archives import SUFFIXES, cut, find_local, no_such_clip
+from pipeline.ops.hub.dataset import COMMIT, Entry, Hub
+from pipeline.ops.hub.remote_file import RangeRefused, RemoteFile, partial_name
+from pipeline.ops.hub.shelf import Shelf
 from pipeline.paths import Paths
 from pipeline.schema.archive import ArchiveIndex
 from pipeline.schema.base import sweep_partials, write_whole

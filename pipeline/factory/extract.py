@@ -10,7 +10,7 @@ from typing import Any
 
 from pipeline.errors import PipelineError
 from pipeline.job import Counts, Job
-from pipeline.ops.archives import SUFFIXES, clips_in, cut, find_local, index_local, local_archives, no_such_clip
+from pipeline.ops.hub.archives import SUFFIXES, clips_in, cut, find_local, index_local, local_archives, no_such_clip
 from pipeline.paths import Paths
 from pipeline.schema.base import read_model
 from pipeline.schema.egocentric import ClipInfo, layout_of

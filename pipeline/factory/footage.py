@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from pipeline.config import CameraKnobs
 from pipeline.errors import PipelineError
-from pipeline.ops.fisheye import Camera
-from pipeline.ops.frames import DecodeReport, iter_frames
-from pipeline.ops.rectify import Rectifier
-from pipeline.ops.source import camera_of, clip_source
-from pipeline.ops.video import VideoProbe, probe
+from pipeline.ops.camera.fisheye import Camera
+from pipeline.ops.camera.rectify import Rectifier
+from pipeline.ops.camera.source import camera_of, clip_source
+from pipeline.ops.video.frames import DecodeReport, iter_frames
+from pipeline.ops.video.probe import VideoProbe, probe
 from pipeline.paths import Paths
 from pipeline.schema.provenance import DecodeGap
 from pipeline.schema.segments import BoxSpace, Row

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pydantic import ValidationError
 
 from pipeline.job import Progress
-from pipeline.ops.archives import MAX_INFO_BYTES, clips_in, index_local, local_archives_in
-from pipeline.ops.hub import Hub
-from pipeline.ops.remote_file import RemoteFile
-from pipeline.ops.shelf import Shelf
-from pipeline.ops.tar_index import LocalFile, RandomAccess
+from pipeline.ops.hub.archives import MAX_INFO_BYTES, clips_in, index_local, local_archives_in
+from pipeline.ops.hub.dataset import Hub
+from pipeline.ops.hub.remote_file import RemoteFile
+from pipeline.ops.hub.shelf import Shelf
+from pipeline.ops.hub.tar_index import LocalFile, RandomAccess
 from pipeline.paths import Paths
 from pipeline.schema.archive import ArchiveIndex
 from pipeline.schema.egocentric import ClipInfo, layout_of_worker

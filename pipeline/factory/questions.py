@@ -20,10 +20,10 @@ from pipeline.models.generation import Answer as Generated
 from pipeline.models.generation import generate
 from pipeline.models.qwen_vl import Annotator
 from pipeline.models.video_inputs import SampledVideo
-from pipeline.ops.answers import Answer
-from pipeline.ops.prompt import Prompt, fill, load_prompt, part_note, prompt_values, text_digest
-from pipeline.ops.salvage import salvage
-from pipeline.ops.windows import Window, follow_up, split_windows
+from pipeline.ops.timeline.answers import Answer
+from pipeline.ops.timeline.prompt import Prompt, fill, load_prompt, part_note, prompt_values, text_digest
+from pipeline.ops.timeline.salvage import salvage
+from pipeline.ops.timeline.windows import Window, follow_up, split_windows
 from pipeline.schema.answers import AnswerRecord
 from pipeline.schema.base import OwnModel, read_model, write_model
 from pipeline.schema.provenance import AnswerKind, DecodeGap

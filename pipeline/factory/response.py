@@ -12,8 +12,8 @@ from pipeline.job import Job
 from pipeline.models.families import family_of
 from pipeline.models.planning import find_dims, vision_of_dims
 from pipeline.models.video_inputs import model_size_wh
-from pipeline.ops.answers import parse_answers, pts_digest
-from pipeline.ops.hub_token import load_token
+from pipeline.ops.hub.token import load_token
+from pipeline.ops.timeline.answers import parse_answers, pts_digest
 from pipeline.schema.answers import AnswerRecord, RawResponse
 from pipeline.schema.base import read_model
 from pipeline.schema.provenance import Decoding, ModelSource, Sampling

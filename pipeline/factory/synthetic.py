@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import PipelineError
-from pipeline.ops.fisheye import Camera
-from pipeline.ops.scene import OBJECTS, Event, Scene, make_events
+from pipeline.ops.camera.fisheye import Camera
+from pipeline.ops.pictures.scene import OBJECTS, Event, Scene, make_events
 from pipeline.schema.base import write_model, write_whole
 from pipeline.schema.egocentric import EGOCENTRIC_10K, EGOCENTRIC_100K, ClipInfo, Layout
 from pipeline.schema.intrinsics import Intrinsics

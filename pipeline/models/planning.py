@@ -12,8 +12,8 @@ from pipeline.models.families import Family, Vision, family_of
 from pipeline.models.model_files import model_folder, read_config
 from pipeline.models.video_inputs import model_size_wh, most_frames
 from pipeline.models.weights import DeviceChoice, DtypeChoice, choose_device
-from pipeline.ops.memory_plan import MemoryPlan, memory_plan
-from pipeline.ops.model_dims import KNOWN, ModelDims, dims_of_config
+from pipeline.ops.model.dims import KNOWN, ModelDims, dims_of_config
+from pipeline.ops.model.memory_plan import MemoryPlan, memory_plan
 
 PUBLISHED_LEAST_PIXELS = 3136
 """Fewest pixels of a frame in the published processors' files."""

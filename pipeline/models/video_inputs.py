@@ -19,8 +19,8 @@ from qwen_vl_utils.vision_process import smart_resize  # type: ignore[import-unt
 
 from pipeline.errors import PipelineError
 from pipeline.models.families import Family, Vision
-from pipeline.ops.mrope import Positions, prompt_positions
-from pipeline.ops.sampled_time import (
+from pipeline.ops.model.mrope import Positions, prompt_positions
+from pipeline.ops.model.sampled_time import (
     TICKS_PER_STEP,
     clock_ticks,
     grid_middles_s,
@@ -239,7 +239,7 @@ def check_visual_tokens(
 def rotary_positions(
     inputs: Mapping[str, Any], family: Family, vision: Vision, grid_thw: tuple[int, int, int], times_s: list[float]
 ) -> Positions:
-    """(3, L) int64, see ops/mrope.py. With textual time every grid step is a picture of its own between texts."""
+    """(3, L) int64, see ops/model/mrope.py. With textual time every grid step is a picture of its own between texts."""
     rows, columns = grid_thw[1] // vision.merge, grid_thw[2] // vision.merge
     is_video = np.asarray(inputs["input_ids"])[0] == vision.video_token_id
     if family.time_mode == "textual":

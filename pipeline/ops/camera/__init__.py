@@ -1,0 +1,1 @@
+"""Fisheye cameras: the model and its exact inverse, rectification, boxes both ways."""

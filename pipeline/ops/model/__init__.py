@@ -1,0 +1,1 @@
+"""Arithmetic about vision-language models: dimensions, memory, rotary positions."""

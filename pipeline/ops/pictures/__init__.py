@@ -1,0 +1,1 @@
+"""Pictures for people, and the made-up scene of the demo."""

@@ -1,0 +1,1 @@
+"""Exact frames out of video streams."""
