@@ -40,12 +40,13 @@ DISTORTION = np.array([0.3948, 0.1798, -0.2753, 0.0793])
 ROUNDS = 3
 REQUIRED = {250: 5.5, 30: 3.0}
 STREAM_FRAMES = """
-import resource, sys
+import sys
 from pathlib import Path
 from benchmarks.bench_decode import rectifier
 from pipeline.ops.video.frames import iter_frames
+from pipeline.provenance import peak_memory_bytes
 count = sum(1 for _ in iter_frames(Path(sys.argv[1]), fps=1, rectifier=rectifier()))
-print(count, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+print(count, peak_memory_bytes())
 """
 
 
@@ -151,7 +152,7 @@ def memory(short: Path, long: Path) -> Row:
         command = [sys.executable, "-c", STREAM_FRAMES, str(video)]
         output = subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout.split()
         assert int(output[0]) == seconds, f"{video.name}: {output[0]} frames, expected {seconds}"
-        peaks.append(int(output[1]) / 1024)
+        peaks.append(int(output[1]) / 2**20)
     label = "peak memory of streaming 20 min against 1 min"
     return Row(label, f"{peaks[0]:.0f} MiB", f"{peaks[1]:.0f} MiB", peaks[1] / peaks[0], 1.1, at_most=True)
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rich.console import Console
 from rich.table import Table
+
+from pipeline.console import output
 
 
 @dataclass(frozen=True)
@@ -37,4 +38,4 @@ def print_table(rows: Sequence[Row]) -> None:
         bound = "–" if row.required is None else f"{'≤' if row.at_most else '≥'} {row.required:g}"
         verdict = {True: "yes", False: "NO", None: "–"}[row.ok]
         table.add_row(row.claim, row.baseline, row.measured, f"{row.ratio:.2f}", bound, verdict)
-    Console().print(table)
+    output().print(table)

@@ -28,7 +28,7 @@ from pipeline.errors import PipelineError
 from pipeline.job import Counts, Job
 from pipeline.paths import Paths
 from pipeline.phases import Phase
-from pipeline.provenance import code_sha256, digest_file, library_versions, peak_memory_bytes
+from pipeline.provenance import code_sha256, digest_file, library_versions, peak_memory_bytes, restart_peak_memory
 from pipeline.schema.base import read_model, sweep_partials, write_model
 from pipeline.schema.manifest import FileDigest, Manifest
 
@@ -143,6 +143,7 @@ def make_unit(phase: Phase, module: ModuleType, job: Job, redo: bool = False) ->
     paths, places = job.paths, module.products(job.paths, job.unit, job.knobs)
     with _locked(paths.lock(phase.name, job.unit), f"{phase.name} of {job.unit}"):
         started_utc, started_s = datetime.now(UTC), time.monotonic()
+        restart_peak_memory()
         inputs = _digest_inputs(phase, job.unit, module.inputs(paths, job.unit, job.knobs), {})
         file = paths.manifest(phase.name, job.unit)
         if redo and file.exists():

@@ -24,7 +24,7 @@ class DecodeGap(OwnModel):
 
 
 class Sampling(OwnModel):
-    """Which frames the model was shown. `pts_digest`: SHA-256 of their true times, see `ops.timeline.answers.pts_digest`."""
+    """Which frames the model was shown; `pts_digest` of their true times as in `ops.timeline.answers`."""
 
     model_config = ConfigDict(strict=True)
     fps: float = Field(gt=0)
