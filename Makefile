@@ -26,7 +26,7 @@ $(PHASES):
 	@ENGINE=$(ENGINE) bash run.sh $@ --with-earlier $(ARGS)
 
 $(COMMANDS):
-	@ENGINE=native bash run.sh $@ $(ARGS)
+	@ENGINE=$(ENGINE) bash run.sh $@ $(ARGS)
 
 .venv/.pins-dev: requirements.txt requirements-dev.txt
 	@bash run.sh setup dev && touch $@

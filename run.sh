@@ -12,6 +12,8 @@ fail() { say "✗ $1"; say "  → $2"; exit 2; }
 export UV_CACHE_DIR="${UV_CACHE_DIR:-$PWD/.cache/uv}" UV_PYTHON_INSTALL_DIR="${UV_PYTHON_INSTALL_DIR:-$PWD/.cache/python}"
 export UV_LINK_MODE="${UV_LINK_MODE:-hardlink}" PYTHONUNBUFFERED=1
 
+works() { "$1" -c '' 2>/dev/null; } # PYTHON: its system may have been updated or moved since
+
 suitable() { # PYTHON: is its version one that pyproject.toml allows?
     "$1" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null
 }
@@ -48,12 +50,12 @@ digest() { cat "$@" | cksum | tr ' ' '-'; }
 set_up() { # [dev]: makes .venv hold exactly the pins; a stamp, written last, says that it does
     local files=(requirements.txt) stamp=.venv/.pins uv python=3.11
     if [[ ${1:-} == dev ]]; then files+=(requirements-dev.txt) stamp=.venv/.pins-dev; fi
-    if [[ -f $stamp && $(<"$stamp") == "$(digest "${files[@]}")" ]]; then return; fi
+    if [[ -f $stamp && $(<"$stamp") == "$(digest "${files[@]}")" ]] && works .venv/bin/python; then return; fi
     uv=$(find_uv)
     if suitable python3; then python=$(command -v python3); fi
     say "setting up: a virtual environment in .venv with the exact pins (about 7 GB with CUDA; once)"
     rm -f .venv/.pins .venv/.pins-dev
-    [[ -x .venv/bin/python ]] || "$uv" venv --quiet --python "$python" .venv ||
+    works .venv/bin/python || "$uv" venv --quiet --clear --python "$python" .venv ||
         fail "no virtual environment could be made" "install Python 3.11, 3.12 or 3.13 and run the same command again"
     "$uv" pip install --quiet --python .venv/bin/python --require-hashes "${files[@]/#/--requirement=}" ||
         fail "the pins could not be installed" "check the network and the disk (df -h .), then run the same command again"
@@ -61,7 +63,8 @@ set_up() { # [dev]: makes .venv hold exactly the pins; a stamp, written last, sa
     if [[ ${1:-} == dev ]]; then digest "${files[@]}" > .venv/.pins-dev; fi
 }
 
-choose_engine() {
+choose_engine() { # COMMAND: doctor tells about every engine, the other commands only look
+    case "$1" in doctor | status | list-clips | tiny-model) return ;; esac
     case "${ENGINE:-native}" in
         native) ;;
         auto) say "engine: native (this version has no container images yet)" ;;
@@ -74,8 +77,8 @@ case "${1:-}" in
     "" | -h | --help) sed -n '2,4s/^# //p' "$0" >&2; [[ -n ${1:-} ]] || exit 2; exit 0 ;;
     setup) set_up "${2:-}"; exit 0 ;;
 esac
-choose_engine
-if [[ -z ${VIRTUAL_ENV:-} && -f .venv/.pins && $(<.venv/.pins) == "$(digest requirements.txt)" ]]; then
+choose_engine "$1"
+if [[ -z ${VIRTUAL_ENV:-} && -f .venv/.pins && $(<.venv/.pins) == "$(digest requirements.txt)" ]] && works .venv/bin/python; then
     python=.venv/bin/python
 elif has_pins python3; then
     python=python3 # `pip install -r requirements.txt` was here before us

@@ -17,7 +17,7 @@ from pipeline import phases
 from pipeline.config import AnnotateKnobs, CommonKnobs, Knobs, flag_of, knob_doc, read_knobs
 from pipeline.console import Console
 from pipeline.errors import PipelineError
-from pipeline.line import run_line, units_of
+from pipeline.line import run_line, units_of, with_repo
 from pipeline.ops.hub.token import load_token
 from pipeline.paths import Paths
 
@@ -35,6 +35,8 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
         chosen = (command,) if command else rows
         knobs_of = {row.name: read_knobs(row.knobs, given, environment) for row in chosen}
         units = units_of(knobs_of, common)
+        knobs_of = with_repo(knobs_of, units)
+        make_data_folder(Path(common.data))
     except PipelineError as error:
         console.error(str(error))
         return 2
@@ -52,6 +54,24 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
         console.progress.stop()
         console.error(str(error))
         return 1
+
+
+def make_data_folder(folder: Path) -> None:
+    """Make the folder that DATA= names, if it is not there.
+
+    Raises:
+        PipelineError: it cannot be made, or nothing may be written into it.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise PipelineError(
+            f"DATA={folder} cannot be a data folder: {error.strerror}", "set DATA= to a folder that may be written"
+        ) from None
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise PipelineError(
+            f"nothing may be written into DATA={folder}", "mend its permissions, or set DATA= elsewhere"
+        )
 
 
 def selected_phases(command: str, with_earlier: bool) -> tuple[phases.Phase, ...]:
@@ -119,7 +139,7 @@ if __name__ == "__main__":
     try:
         sys.exit(main(sys.argv[1:], os.environ))
     except KeyboardInterrupt:
-        Console().error("interrupted; what is done is kept, the same command goes on from here")
+        Console().error("interrupted; what is done is kept, and the same command goes on from here")
         sys.exit(130)
     except BrokenPipeError:  # the reader of our output, such as head, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -10,6 +10,8 @@ from typing import Any, Literal, TypeVar, get_type_hints
 from pipeline.errors import PipelineError
 from pipeline.schema.egocentric import EGOCENTRIC_100K
 
+NO_CALIBRATION = "none"
+"""What a user writes for an ordinary camera, whose pictures are left as they are."""
 SomeKnobs = TypeVar("SomeKnobs", bound="Knobs")
 
 
@@ -28,7 +30,7 @@ class KnobDoc:
     shapes_product: bool = True
     """False for knobs that leave the product's bytes alone, so that changing one is no reason to make it again."""
     is_file: bool = False
-    """The value names a file whose content counts, not its name."""
+    """Where the value names a file or folder, its content counts and not its name."""
 
     def range_text(self) -> str:
         """The accepted values as one phrase; empty for switches."""
@@ -237,6 +239,7 @@ class AnnotateKnobs(CameraKnobs):
         "vision-language model",
         accepts="a name on the hub or a local folder",
         env="MODEL",
+        is_file=True,
     )
     model_revision: str = knob(
         "main",
@@ -263,7 +266,9 @@ class AnnotateKnobs(CameraKnobs):
         6, "answers per window at most: first, continuations of cut-off ones, one retry", low=1, high=50
     )
     constrain: bool = knob(True, "let the model write only what the schema of this clip allows")
-    device: Literal["auto", "cuda", "cpu"] = knob("auto", "where the model runs", choices=("auto", "cuda", "cpu"))
+    device: Literal["auto", "cuda", "cpu"] = knob(
+        "auto", "where the model runs", choices=("auto", "cuda", "cpu"), shapes_product=False
+    )
     dtype: Literal["auto", "bfloat16", "float32"] = knob(
         "auto",
         "number format of the weights; auto: bfloat16 on CUDA, float32 on a CPU",
@@ -279,6 +284,14 @@ class AnnotateKnobs(CameraKnobs):
     )
     from_raw: bool = knob(False, "parse the saved responses again, without a model", shapes_product=False)
     plan: bool = knob(False, "print the memory and tokens that this clip needs, and stop", shapes_product=False)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.window_s and self.overlap_s >= self.window_s:
+            raise PipelineError(
+                f"--overlap-s is {self.overlap_s:g}, expected less than --window-s {self.window_s:g}",
+                "choose longer windows or a shorter overlap",
+            )
 
 
 @dataclass(frozen=True)

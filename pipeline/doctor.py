@@ -21,8 +21,9 @@ from rich.table import Table
 from pipeline.config import AnnotateKnobs, CommonKnobs, DoctorKnobs
 from pipeline.console import Console, output, print_json
 from pipeline.errors import PipelineError
+from pipeline.line import units_of
 from pipeline.ops.model.memory_plan import MemoryPlan
-from pipeline.schema.egocentric import EGOCENTRIC_100K, layout_of
+from pipeline.schema.egocentric import layout_of
 
 ROOT = Path(__file__).parents[1]
 
@@ -122,9 +123,13 @@ def check_gpu(model: str) -> list[Finding]:
     )
     if not listing or not listing.strip():
         return [Finding("GPU", "warning", "none found", "the demo runs without one; a 7B model needs a 24 GB card")]
-    name, total_mib, free_mib, driver = (part.strip() for part in listing.strip().splitlines()[0].split(","))
-    free_gib, need = float(free_mib) / 1024, plan_of(model)
-    text = f"{name}, {free_gib:.1f} of {float(total_mib) / 1024:.1f} GiB free"
+    parts = [part.strip() for part in listing.strip().splitlines()[0].rsplit(",", 3)]
+    if len(parts) != 4 or not (parts[1].isdecimal() and parts[2].isdecimal()):
+        text = f"nvidia-smi says {', '.join(parts)}"
+        return [Finding("GPU", "warning", text, "free video memory is unknown here: 7B needs about 19 GiB")]
+    name, driver = parts[0], parts[3]
+    total_gib, free_gib, need = float(parts[1]) / 1024, float(parts[2]) / 1024, plan_of(model)
+    text = f"{name}, {free_gib:.1f} of {total_gib:.1f} GiB free"
     if need is None:
         memory = Finding("GPU", "ok", text, "annotate --plan tells what this model needs")
     elif free_gib >= need.peak_bytes / 2**30:
@@ -166,37 +171,43 @@ def plan_of(model: str) -> MemoryPlan | None:
 
 def check_disk(knobs: DoctorKnobs, common: CommonKnobs) -> list[Finding]:
     """Free space against what the chosen run will still write, disk by disk."""
-    from huggingface_hub import constants, try_to_load_from_cache
+    from huggingface_hub import constants
 
-    clips = len(common.clip) or len(EGOCENTRIC_100K.default_clips)
-    needs: dict[Path, float] = {Path(common.data).absolute(): CLIP_GB * clips + ARCHIVE_GB}
-    reasons = [f"{clips} clips and an archive {CLIP_GB * clips + ARCHIVE_GB:.1f} GB"]
-    if not Path(knobs.model).is_dir() and not isinstance(try_to_load_from_cache(knobs.model, "config.json"), str):
+    clips = len(units_of({"doctor": knobs}, common))
+    data_gb = CLIP_GB * clips + ARCHIVE_GB
+    needs = [(Path(common.data).absolute(), data_gb, f"{clips} clips and an archive {data_gb:.1f} GB")]
+    if not Path(knobs.model).is_dir():
         plan = plan_of(knobs.model)
         weights_gb = plan.weights_bytes / 1e9 if plan else DEFAULT_WEIGHTS_GB
-        cache = Path(constants.HF_HUB_CACHE)
-        needs[cache] = needs.get(cache, 0.0) + weights_gb
-        reasons.append(f"weights {weights_gb:.1f} GB")
-    findings = []
-    for folder, gigabytes in _by_disk(needs):
-        free_gb = shutil.disk_usage(folder).free / 1e9
-        text = f"{free_gb:.1f} GB free on the disk of {folder}, {gigabytes:.1f} GB needed ({', '.join(reasons)})"
-        if free_gb < gigabytes:
-            fix = "free space, or point DATA= or HF_HOME= to a larger disk (a Vast.ai disk cannot grow)"
-            findings.append(Finding("disk", "error", text, fix))
-        else:
-            findings.append(Finding("disk", "ok" if free_gb > gigabytes * 1.2 else "warning", text))
-    return findings
-
-
-def _by_disk(needs: dict[Path, float]) -> list[tuple[Path, float]]:
-    disks: dict[int, tuple[Path, float]] = {}
-    for path, gigabytes in needs.items():
+        missing_gb = max(0.0, weights_gb - cached_gb(knobs.model))
+        if missing_gb > 0.01 * weights_gb:
+            needs.append((Path(constants.HF_HUB_CACHE), missing_gb, f"weights {missing_gb:.1f} GB"))
+    disks: dict[int, list[tuple[Path, float, str]]] = {}
+    for path, gigabytes, reason in needs:
         folder = next(parent for parent in (path, *path.parents) if parent.exists())
-        device = folder.stat().st_dev
-        before = disks.get(device, (folder, 0.0))
-        disks[device] = (before[0], before[1] + gigabytes)
-    return list(disks.values())
+        disks.setdefault(folder.stat().st_dev, []).append((folder, gigabytes, reason))
+    return [_disk_finding(parts) for parts in disks.values()]
+
+
+def cached_gb(model: str) -> float:
+    """Weights of a model of the hub that lie in the cache already, whole files only."""
+    from huggingface_hub import try_to_load_from_cache
+
+    config = try_to_load_from_cache(model, "config.json")
+    if not isinstance(config, str):
+        return 0.0
+    return sum(file.stat().st_size for file in Path(config).parent.glob("*.safetensors")) / 1e9
+
+
+def _disk_finding(parts: list[tuple[Path, float, str]]) -> Finding:
+    folder, gigabytes = parts[0][0], sum(part[1] for part in parts)
+    free_gb = shutil.disk_usage(folder).free / 1e9
+    reasons = ", ".join(part[2] for part in parts)
+    text = f"{free_gb:.1f} GB free on the disk of {folder}, {gigabytes:.1f} GB needed ({reasons})"
+    if free_gb < gigabytes:
+        fix = "free space, or point DATA= or HF_HOME= to a larger disk (a Vast.ai disk cannot grow)"
+        return Finding("disk", "error", text, fix)
+    return Finding("disk", "ok" if free_gb > gigabytes * 1.2 else "warning", text)
 
 
 def check_token(knobs: DoctorKnobs, common: CommonKnobs) -> list[Finding]:
@@ -205,7 +216,7 @@ def check_token(knobs: DoctorKnobs, common: CommonKnobs) -> list[Finding]:
     from pipeline.ops.hub.remote_file import RemoteFile
     from pipeline.ops.hub.token import load_token
 
-    clip = next(iter(common.clip), EGOCENTRIC_100K.default_clips[0])
+    clip = units_of({"doctor": knobs}, common)[0]
     layout = layout_of(clip)
     repo = knobs.repo or layout.repo
     try:

@@ -40,6 +40,8 @@ class Job:
     progress: Progress
     publish: Callable[[str], None]
     """Puts one product in place at once, before the unit is done: for what must outlive a failure."""
+    settings: dict[str, Any] = field(default_factory=dict)
+    """The knobs that shape the product, as the manifest will have them."""
     libraries: dict[str, str] = field(default_factory=dict)
     """Installed versions of the libraries that shape products."""
     inputs: dict[str, FileDigest] = field(default_factory=dict)
@@ -59,5 +61,5 @@ class Counts:
     """Reason → how many."""
     details: dict[str, Any] = field(default_factory=dict)
     """Anything else worth keeping in the manifest, JSON-shaped."""
-    settings_kept: bool = False
-    """Made from what an earlier run of this phase had saved, so the settings of that run still describe the product."""
+    settings: dict[str, Any] | None = None
+    """Settings of an earlier run whose saved work this product was made from; None: those of this run."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from pipeline.config import CommonKnobs, Knobs, RepoKnobs
+from pipeline.config import NO_CALIBRATION, CameraKnobs, CheckRectifyKnobs, CommonKnobs, Knobs, RepoKnobs
 from pipeline.console import Console
 from pipeline.errors import PipelineError
 from pipeline.paths import Paths
@@ -25,6 +26,10 @@ def units_of(knobs_of: Mapping[str, Knobs], common: CommonKnobs) -> tuple[str, .
         raise PipelineError(f"--redo names {', '.join(unknown)}", f"phases are: {', '.join(sorted(known))}")
     videos = {getattr(knobs, "video", "") for knobs in knobs_of.values()} - {""}
     if videos:
+        if common.clip:
+            raise PipelineError(
+                f"both CLIP={','.join(common.clip)} and VIDEO={videos.pop()} are given", "give one of them"
+            )
         return (Path(videos.pop()).stem,)
     for clip in common.clip:
         layout_of(clip)
@@ -43,8 +48,8 @@ def run_line(
     failed: dict[str, set[str]] = {}
     for row in rows:
         knobs = knobs_of[row.name]
-        if own_video and not hasattr(knobs, "video"):
-            console.say(f"{row.name}: nothing to do for one's own video")
+        if reason := _nothing_to_do(row, knobs, own_video, len(rows)):
+            console.say(f"{row.name}: {reason}")
             continue
         lost = set[str]().union(*(failed.get(earlier, set()) for earlier in row.needs))
         summary = run_phase(row, [unit for unit in units if unit not in lost], knobs, paths, console, common.redo)
@@ -56,6 +61,25 @@ def run_line(
     if len(units) * len(rows) > 1:
         _say_all(summaries, console)
     return 1 if any(summary.failed for summary in summaries) else 0
+
+
+def _nothing_to_do(row: Phase, knobs: Knobs, own_video: bool, phases_asked: int) -> str:
+    """Why a phase of a longer run does not concern this footage; empty where it does."""
+    if own_video and not isinstance(knobs, CameraKnobs):
+        return "nothing to do for one's own video"
+    if isinstance(knobs, CheckRectifyKnobs) and knobs.intrinsics == NO_CALIBRATION and phases_asked > 1:
+        return "nothing to rectify for an ordinary camera"
+    return ""
+
+
+def with_repo(knobs_of: Mapping[str, Knobs], units: Sequence[str]) -> dict[str, Knobs]:
+    """The same knobs with an open repository filled in: the one that the clips' names belong to."""
+    own_video = any(getattr(knobs, "video", "") for knobs in knobs_of.values())
+    repo = "" if own_video else layout_of(units[0]).repo
+    return {
+        name: replace(knobs, repo=repo) if isinstance(knobs, RepoKnobs) and not knobs.repo else knobs
+        for name, knobs in knobs_of.items()
+    }
 
 
 def _say_all(summaries: Sequence[Summary], console: Console) -> None:

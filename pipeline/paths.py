@@ -77,3 +77,7 @@ class Paths:
     def work(self, phase: str, unit: str) -> Path:
         """Partial results of an unfinished unit; survives a kill, removed when the unit is done."""
         return self.data / "work" / phase / unit
+
+    def redo(self, phase: str) -> Path:
+        """How far a REDO has come; there only while one is under way or was interrupted."""
+        return self.data / "work" / f"redo_{phase}.json"

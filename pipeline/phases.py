@@ -14,8 +14,9 @@ from pipeline import config
 class Phase:
     """One step of a line, run by step.py on one unit at a time.
 
-    Its module has `inputs(paths, unit, knobs)` and `products(paths, unit, knobs)`, which name files, and `run(job)`;
-    if it needs them also `prepare(job)`, which may run ahead in a thread, and `load(knobs)`, which lends its model.
+    Its module has `inputs(paths, unit, knobs)` and `products(paths, unit, knobs)`, which name files, and `run(job)`.
+    If it needs them it also has `prepare(job)`, which may run ahead in a thread, and `load(knobs, report)`, which lends
+    its model.
     """
 
     name: str

@@ -29,7 +29,7 @@ CARD_GIB = 23.0
 
 def show_plans(paths: Paths, clips: Sequence[str], knobs: AnnotateKnobs) -> int:
     """Print one table a clip; 1 when one does not fit a 24 GB card."""
-    fits = [_show(clip, *_plan(paths, clip, knobs)) for clip in clips]
+    fits = [_show(clip, knobs.fps, *_plan(paths, clip, knobs)) for clip in clips]
     return 0 if all(fits) else 1
 
 
@@ -43,8 +43,7 @@ def _plan(paths: Paths, clip: str, knobs: AnnotateKnobs) -> tuple[str, float, Me
     else:
         size_wh, duration_s = footage.facts.size_wh, footage.duration_s
         what = f"{size_wh[0]}x{size_wh[1]}, {duration_s:g} s"
-    shown_s = min(knobs.window_s or duration_s, duration_s)
-    return what, shown_s, plan_stretch(knobs, size_wh, shown_s)
+    return what, duration_s, plan_stretch(knobs, size_wh, min(knobs.window_s or duration_s, duration_s))
 
 
 def plan_stretch(knobs: AnnotateKnobs, size_wh: tuple[int, int], shown_s: float) -> MemoryPlan:
@@ -68,21 +67,19 @@ def plan_stretch(knobs: AnnotateKnobs, size_wh: tuple[int, int], shown_s: float)
     )
 
 
-def _show(clip: str, what: str, shown_s: float, plan: MemoryPlan) -> bool:
+def _show(clip: str, fps: float, what: str, duration_s: float, plan: MemoryPlan) -> bool:
     table = Table("", "GB", "", title=f"{clip} ({what})", title_justify="left")
     for row in plan.rows:
         table.add_row(row.name, f"{row.bytes / 1e9:.2f}" if row.counted else f"({row.bytes / 1e9:.2f})", row.how)
     fits = plan.peak_bytes <= CARD_GIB * 2**30
-    verdict = (
-        f"fits a 24 GB card ({CARD_GIB:g} GiB usable)"
-        if fits
-        else f"does not fit a 24 GB card ({CARD_GIB:g} GiB usable)"
-    )
+    verdict = f"{'fits' if fits else 'does not fit'} a 24 GB card ({CARD_GIB:g} GiB usable)"
     table.add_row("[bold]at most at once[/]", f"[bold]{plan.peak_bytes / 1e9:.2f}[/]", verdict)
     console = output()
     console.print(table)
+    window_s = min(plan.frames / fps, duration_s)
+    parts = "one question" if window_s >= duration_s else f"windows of at most {window_s:g} s"
     console.print(
-        f"{plan.visual_tokens} visual tokens for {shown_s:g} s, prompt {plan.prompt_tokens}, "
+        f"{duration_s:g} s in {parts}: {plan.visual_tokens} visual tokens, prompt {plan.prompt_tokens}, "
         f"answer at most {plan.new_tokens} tokens",
         highlight=False,
     )

@@ -14,6 +14,7 @@ from pathlib import Path
 from pipeline.schema.manifest import FileDigest
 
 PACKAGE = Path(__file__).parent
+HEAD_BYTES = 4 << 20
 LIBRARIES = (
     "accelerate", "av", "huggingface-hub", "llguidance", "numpy", "opencv-python-headless", "pydantic", "qwen-vl-utils",
     "torch", "torchvision", "transformers",
@@ -29,6 +30,21 @@ def digest_file(path: Path, known: FileDigest | None = None) -> FileDigest:
         with path.open("rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     return FileDigest(path=str(path), size_bytes=status.st_size, modified_ns=status.st_mtime_ns, sha256=sha256)
+
+
+def digest_content(path: Path) -> str:
+    """SHA-256 (hex) of a file, or of a folder's files: names, sizes, and as much of each as HEAD_BYTES.
+
+    The head of a weights file names its tensors; hashing all of 16 GB at every start would cost more than it is worth.
+    """
+    if path.is_file():
+        return digest_file(path).sha256
+    digest = hashlib.sha256()
+    for file in sorted(child for child in path.iterdir() if child.is_file()):
+        digest.update(f"{file.name}\0{file.stat().st_size}\0".encode())
+        with file.open("rb") as stream:
+            digest.update(stream.read(HEAD_BYTES))
+    return digest.hexdigest()
 
 
 def module_file(module: str) -> Path | None:

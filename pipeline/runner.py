@@ -1,11 +1,10 @@
-"""Run one phase on all its units, and a line's phases one after another."""
+"""Run one phase on all its units: the model lent once, the next unit prepared ahead, failures counted."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
 import importlib
-import shutil
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -18,7 +17,8 @@ from pipeline.errors import PipelineError
 from pipeline.job import Counts, Job
 from pipeline.paths import Paths
 from pipeline.phases import Phase
-from pipeline.step import decide, make_unit, new_job
+from pipeline.redo import Redo
+from pipeline.step import decide, fingerprint, make_unit, new_job
 
 
 @dataclass
@@ -61,51 +61,62 @@ def run_phase(
     if not units:
         return summary
     module = importlib.import_module(phase.module)
-    again = bool({phase.name, "all"} & set(redo))
     reparse = bool(getattr(knobs, "from_raw", False))
+    again = (
+        Redo(paths.redo(phase.name), fingerprint(knobs)) if {phase.name, "all"} & set(redo) and not reparse else None
+    )
     pending: list[str] = []
     for unit in units:
-        with _failures_counted(summary, unit, paths, console):
-            decision = decide(phase, module, unit, knobs, paths, again or reparse)
+        with _failures_counted(summary, [unit], paths, console):
+            still_to_redo = again is not None and not again.is_finished(unit)
+            decision = decide(phase, module, unit, knobs, paths, still_to_redo or reparse)
             if decision.run:
                 pending.append(unit)
             else:
                 summary.skipped.append(unit)
                 (console.warn if decision.warn else console.good)(f"{phase.name} {unit}: {decision.reason}")
-    if not pending:
-        return summary
-    with contextlib.ExitStack() as stack:
-        stack.callback(console.progress.stop)
-        model = None
-        if phase.model and not reparse:
-            try:
-                model = stack.enter_context(module.load(knobs, console.say))
-            except PipelineError as error:
-                console.error(f"{phase.name}: {error}")
-                summary.failed |= dict.fromkeys(pending, error.problem)
-                return summary
-        jobs = [replace(new_job(phase, module, unit, knobs, paths, console), model=model) for unit in pending]
-        _make_units(phase, module, jobs, again, console, summary)
+    if pending:
+        with contextlib.ExitStack() as stack, _failures_counted(summary, pending, paths, console):
+            stack.callback(console.progress.stop)
+            model = stack.enter_context(module.load(knobs, console.say)) if phase.model and not reparse else None
+            jobs = [replace(new_job(phase, module, unit, knobs, paths, console), model=model) for unit in pending]
+            _make_units(phase, module, jobs, again, reparse, console, summary)
+    if again:
+        again.end()
     return summary
 
 
 def _make_units(
-    phase: Phase, module: ModuleType, jobs: Sequence[Job], again: bool, console: Console, summary: Summary
+    phase: Phase,
+    module: ModuleType,
+    jobs: Sequence[Job],
+    again: Redo | None,
+    reparse: bool,
+    console: Console,
+    summary: Summary,
 ) -> None:
     """The next unit is prepared in a thread while this one is made."""
     with ThreadPoolExecutor(1) as pool:
         ahead = Ahead(module, pool)
         for job, following in zip(jobs, [*jobs[1:], None], strict=True):
-            with _failures_counted(summary, job.unit, job.paths, console):
+            with _failures_counted(summary, [job.unit], job.paths, console):
                 prepared = ahead.take(job)
                 if following:
                     ahead.start(following)
-                counts, manifest = make_unit(phase, module, replace(job, prepared=prepared), again)
+                fresh = again is not None and again.begin(job.unit)
+                always = again is not None or reparse
+                made = make_unit(phase, module, replace(job, prepared=prepared), fresh=fresh, always=always)
+                if made is None:
+                    summary.skipped.append(job.unit)
+                    console.good(f"{phase.name} {job.unit}: made by another run meanwhile")
+                    continue
+                if again:
+                    again.finish(job.unit)
                 summary.made.append(job.unit)
-                for reason, number in counts.dropped.items():
+                for reason, number in made[0].dropped.items():
                     summary.dropped[reason] = summary.dropped.get(reason, 0) + number
                 console.progress.stop()
-                console.good(f"{phase.name} {job.unit}: {_describe(counts)} ({manifest.seconds:.1f} s)")
+                console.good(f"{phase.name} {job.unit}: {_describe(made[0])} ({made[1].seconds:.1f} s)")
 
 
 def _describe(counts: Counts) -> str:
@@ -119,29 +130,29 @@ def _short(value: float | str) -> str:
 
 
 @contextlib.contextmanager
-def _failures_counted(summary: Summary, unit: str, paths: Paths, console: Console) -> Iterator[None]:
-    """Turn whatever ends this unit into a line of the summary, so that the others still run."""
+def _failures_counted(summary: Summary, units: Sequence[str], paths: Paths, console: Console) -> Iterator[None]:
+    """Turn whatever ends these units into lines of the summary, so that the others still run."""
     try:
         yield
-    except PipelineError as error:
-        console.progress.stop()
-        console.error(f"{summary.phase} {unit}: {error}")
-        summary.failed[unit] = error.problem
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            _bug(summary, unit, console, error)
-            return
-        free_mb = shutil.disk_usage(paths.data).free / 1e6
-        summary.failed[unit] = f"the disk of {paths.data} is full ({free_mb:.0f} MB free)"
-        console.progress.stop()
-        console.error(
-            f"{summary.phase} {unit}: {summary.failed[unit]}\n  → free some space, or set DATA= to another disk"
-        )
     except Exception as error:  # noqa: BLE001 — a bug in one unit, shown in full, must not cost the units behind it
-        _bug(summary, unit, console, error)
+        console.progress.stop()
+        told = error if isinstance(error, PipelineError) else _of_the_system(error, paths)
+        if told is None:
+            console.traceback()
+            told = PipelineError(f"{type(error).__name__}: {error}", "this is a bug, please report the lines above")
+        console.error(f"{summary.phase} {' '.join(units)}: {told}")
+        summary.failed |= dict.fromkeys(units, told.problem)
 
 
-def _bug(summary: Summary, unit: str, console: Console, error: Exception) -> None:
-    console.traceback()
-    summary.failed[unit] = f"{type(error).__name__}: {error}"
-    console.error(f"{summary.phase} {unit}: this is a bug, please report the lines above")
+def _of_the_system(error: Exception, paths: Paths) -> PipelineError | None:
+    """What the system refused, in the user's words; None for anything else."""
+    if not isinstance(error, OSError):
+        return None
+    place = error.filename or paths.data
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return PipelineError(
+            f"the disk is full ({place})", "free some space, or move DATA= or HF_HOME= to another disk"
+        )
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return PipelineError(f"{place} may not be written ({error.strerror})", "mend its permissions, or set DATA=")
+    return None

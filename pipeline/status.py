@@ -12,7 +12,7 @@ from rich.table import Table
 from pipeline.config import CommonKnobs, StatusKnobs, read_knobs
 from pipeline.console import Console, output, print_json
 from pipeline.errors import PipelineError
-from pipeline.line import units_of
+from pipeline.line import units_of, with_repo
 from pipeline.paths import Paths
 from pipeline.phases import PHASES, Phase
 from pipeline.schema.base import read_model
@@ -50,7 +50,10 @@ def state_of(row: Phase, clip: str, paths: Paths) -> str:
         return "–"
     try:
         manifest = read_model(file, Manifest, "")
-        decision = decide(row, module, clip, read_knobs(row.knobs, {}, os.environ), paths, redo=False)
+        if manifest.knobs.get("video"):
+            return "done (one's own video)"
+        knobs = with_repo({row.name: read_knobs(row.knobs, {}, os.environ)}, [clip])[row.name]
+        decision = decide(row, module, clip, knobs, paths, redo=False)
     except PipelineError as error:
         return error.problem.partition(": ")[2] or error.problem
     if decision.run or decision.warn:

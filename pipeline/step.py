@@ -28,7 +28,14 @@ from pipeline.errors import PipelineError
 from pipeline.job import Counts, Job
 from pipeline.paths import Paths
 from pipeline.phases import Phase
-from pipeline.provenance import code_sha256, digest_file, library_versions, peak_memory_bytes, restart_peak_memory
+from pipeline.provenance import (
+    code_sha256,
+    digest_content,
+    digest_file,
+    library_versions,
+    peak_memory_bytes,
+    restart_peak_memory,
+)
 from pipeline.schema.base import read_model, sweep_partials, write_model
 from pipeline.schema.manifest import FileDigest, Manifest
 
@@ -43,14 +50,14 @@ class Decision:
 
 
 def fingerprint(knobs: Knobs) -> dict[str, Any]:
-    """The knobs that shape the product; where one names a file, its content counts and not its name."""
+    """The knobs that shape the product; where one names a file or folder, its content counts and not its name."""
     values: dict[str, Any] = {}
     for item in dataclasses.fields(knobs):
         documentation, value = knob_doc(item), getattr(knobs, item.name)
         if not documentation.shapes_product:
             continue
-        if documentation.is_file and value and Path(value).is_file():
-            value = "sha256:" + digest_file(Path(value)).sha256
+        if documentation.is_file and value and Path(value).exists():
+            value = "sha256:" + digest_content(Path(value))
         values[item.name] = list(value) if isinstance(value, tuple) else value
     return values
 
@@ -124,17 +131,30 @@ def new_job(phase: Phase, module: ModuleType, unit: str, knobs: Knobs, paths: Pa
     partials = {name: place.with_name(f".{place.name}.partial") for name, place in places.items()}
 
     def publish(name: str) -> None:
+        """What is left of an earlier product does not belong to the new part."""
+        paths.manifest(phase.name, unit).unlink(missing_ok=True)
         _put_in_place(partials[name], places[name])
+        published.add(name)
+        for other in places.keys() - published:
+            places[other].unlink(missing_ok=True)
 
+    published: set[str] = set()
     work = paths.work(phase.name, unit)
-    return Job(unit, knobs, paths, partials, work, console.say, console.progress, publish, library_versions())
+    settings = fingerprint(knobs)
+    return Job(unit, knobs, paths, partials, work, console.say, console.progress, publish, settings, library_versions())
 
 
-def make_unit(phase: Phase, module: ModuleType, job: Job, redo: bool = False) -> tuple[Counts, Manifest]:
+def make_unit(
+    phase: Phase, module: ModuleType, job: Job, *, fresh: bool = False, always: bool = True
+) -> tuple[Counts, Manifest] | None:
     """Run the phase's function and publish what it made, manifest last.
 
     Args:
-        redo: the unit is to be made again on purpose, so what an earlier run left half done is of no use.
+        fresh: the unit is to be made again on purpose, so what an earlier run left half done is of no use.
+        always: make it even if it is done; else another run may have made it since that was last looked at.
+
+    Returns:
+        Counts and manifest; None when another run has made the unit meanwhile.
 
     Raises:
         PipelineError: the phase failed; nothing but what it published itself is in place, and its partial results
@@ -142,15 +162,16 @@ def make_unit(phase: Phase, module: ModuleType, job: Job, redo: bool = False) ->
     """
     paths, places = job.paths, module.products(job.paths, job.unit, job.knobs)
     with _locked(paths.lock(phase.name, job.unit), f"{phase.name} of {job.unit}"):
+        if not always and not decide(phase, module, job.unit, job.knobs, paths, redo=False).run:
+            return None
         started_utc, started_s = datetime.now(UTC), time.monotonic()
         restart_peak_memory()
         inputs = _digest_inputs(phase, job.unit, module.inputs(paths, job.unit, job.knobs), {})
         file = paths.manifest(phase.name, job.unit)
-        if redo and file.exists():
-            # Only the first run of a REDO starts afresh: when it is killed, the next one goes on from its work folder.
-            file.unlink()
+        if fresh:
+            file.unlink(missing_ok=True)
             shutil.rmtree(job.work, ignore_errors=True)
-        before = read_model(file, Manifest, "") if file.exists() else None
+        before = read_model(file, Manifest, f"make it again: REDO={phase.name}") if file.exists() else None
         for folder in {place.parent for place in places.values()}:
             folder.mkdir(parents=True, exist_ok=True)
             sweep_partials(folder)
@@ -158,6 +179,8 @@ def make_unit(phase: Phase, module: ModuleType, job: Job, redo: bool = False) ->
             partial.unlink(missing_ok=True)
         job.work.mkdir(parents=True, exist_ok=True)
         counts: Counts = module.run(dataclasses.replace(job, inputs=inputs))
+        if counts.settings is not None and before is not None:  # what the earlier run took still is what it cost
+            counts.made, counts.details = before.made | counts.made, before.details | counts.details
         file.unlink(missing_ok=True)  # from here until it is written again the unit counts as not made
         for name, place in places.items():
             if job.products[name].exists():
@@ -165,7 +188,7 @@ def make_unit(phase: Phase, module: ModuleType, job: Job, redo: bool = False) ->
         manifest = Manifest(
             phase=phase.name,
             unit=job.unit,
-            knobs=before.knobs if before and counts.settings_kept else fingerprint(job.knobs),
+            knobs=job.settings if counts.settings is None else counts.settings,
             inputs=inputs,
             products=_digests(places, {}),
             code_sha256=code_sha256(phase.module),
@@ -180,9 +203,11 @@ def make_unit(phase: Phase, module: ModuleType, job: Job, redo: bool = False) ->
             peak_memory_bytes=peak_memory_bytes(),
         )
         write_model(file, manifest)
-        shutil.rmtree(job.work, ignore_errors=True)
-        with contextlib.suppress(OSError):  # the parent stays while other units work in it
-            job.work.parent.rmdir()
+        if counts.settings is None:
+            shutil.rmtree(job.work, ignore_errors=True)
+        for folder in (job.work, job.work.parent, job.work.parent.parent):
+            with contextlib.suppress(OSError):  # stays while something is in it
+                folder.rmdir()
     return counts, manifest
 
 

@@ -135,3 +135,23 @@ def test_report_as_table_and_json(
             "token",
         }
         assert main(["doctor", "--engine", "docker"], environment) == 1
+
+
+@pytest.mark.parametrize("answer", ["[N/A]", "[Insufficient Permissions]"])
+def test_a_card_that_hides_its_memory_is_a_warning(
+    answer: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_nvidia_smi(tmp_path, monkeypatch, free_mib=1, cuda="13.0")
+    tool = tmp_path / "bin/nvidia-smi"
+    tool.write_text(tool.read_text().replace(", 1,", f", {answer},"))
+    assert [finding.level for finding in doctor.check_gpu("any")] == ["warning"]
+
+
+def test_a_half_fetched_model_still_needs_its_missing_half(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = tmp_path / "config.json"
+    config.write_text("{}")
+    with (tmp_path / "model-1.safetensors").open("wb") as file:
+        file.truncate(6_600_000_000)
+    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *_: str(config))
+    text = doctor.check_disk(DoctorKnobs(), CommonKnobs(data=str(tmp_path)))[0].text
+    assert "weights 10.0 GB" in text

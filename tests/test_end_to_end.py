@@ -134,32 +134,43 @@ def test_list_clips_extracts_nothing(world: World) -> None:
     assert not world.paths.clip_video(CLIPS[0]).exists()
 
 
+def is_under_way(paths: Paths, phase: str, since_s: float) -> bool:
+    """Whether a phase has written anything of its own since then."""
+    folders = {
+        "download": paths.data / "work/download",
+        "extract": paths.data / "clips",
+        "annotate": paths.data / "work/annotate",
+    }
+    return any(file.stat().st_mtime > since_s for file in folders[phase].rglob("*") if file.exists())
+
+
 @pytest.mark.slow
-def test_killed_at_random_moments_the_next_run_finishes_with_the_same_files(world: World, tmp_path: Path) -> None:
-    """SIGKILL, twenty times, somewhere in download, extract or annotate."""
+def test_killed_at_random_moments_the_next_run_finishes_with_the_same_files(world: World, shelf: Path) -> None:
+    """SIGKILL, twenty times, at random moments within download, extract and annotate."""
     flags = ("annotate", "--with-earlier", "--window-s", "3", "--overlap-s", "1")
-    started_s = time.monotonic()
-    assert world.run(*flags).returncode == 0
-    undisturbed_s = time.monotonic() - started_s
+    local = {"MODEL": str(shelf / "tiny")}
+    assert world.run(*flags, **local).returncode == 0
     expected = world.products()
-    random_moments = random.Random(20)
-    killed = 0
+    world.hub.faults.bytes_per_s = 150_000
     command = ["bash", str(ROOT / "run.sh"), *flags, "--max-new-tokens", "700", "--max-answers", "3"]
-    while killed < KILLS:
-        shutil.rmtree(world.paths.data, ignore_errors=True)
-        for _ in range(5):
-            child = subprocess.Popen(
-                command, env=world.environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-            )
-            try:
-                child.wait(timeout=random_moments.uniform(0.3, 1.0) * undisturbed_s)
-            except subprocess.TimeoutExpired:
-                child.kill()  # run.sh has replaced itself by the pipeline, so this reaches it
-                child.wait()
-                killed += 1
-        done = world.run(*flags)
+    moments = random.Random(20)
+    longest_s = {"download": 3.0, "extract": 0.1, "annotate": 4.0}
+    killed = dict.fromkeys(longest_s, 0)
+    while sum(killed.values()) < KILLS:
+        shutil.rmtree(world.paths.data)
+        for phase in ("download", "download", "extract", "annotate", "annotate"):
+            started_s = time.time() - 0.01
+            child = subprocess.Popen(command, env=world.environment(**local), stderr=subprocess.DEVNULL)
+            while child.poll() is None and not is_under_way(world.paths, phase, started_s):
+                time.sleep(0.01)
+            time.sleep(moments.uniform(0, longest_s[phase]))
+            killed[phase] += child.poll() is None
+            child.kill()  # run.sh has replaced itself by the pipeline, so this reaches it
+            child.wait()
+        done = world.run(*flags, **local)
         assert done.returncode == 0, done.stderr
         assert world.products() == expected
+    assert min(killed.values()) >= 2, killed
 
 
 @pytest.mark.shared

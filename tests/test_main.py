@@ -10,7 +10,7 @@ from pipeline import phases
 from pipeline.__main__ import build_parser, main
 from pipeline.config import AnnotateKnobs, CommonKnobs, DownloadKnobs, read_knobs
 from pipeline.errors import PipelineError
-from pipeline.line import units_of
+from pipeline.line import units_of, with_repo
 from tests import toy_phase
 
 
@@ -66,6 +66,8 @@ def test_ones_own_video_is_the_one_unit() -> None:
         (["extract", "--clip", "no-such-name"], "is no clip name"),
         (["extract", "--clip", "../../etc/passwd"], "is no clip name"),
         (["extract", "--redo", "everything"], "--redo names everything"),
+        (["all", "--video", "a.mp4", "--clip", "factory_001_worker_001_0000"], "and VIDEO=a.mp4 are given"),
+        (["annotate", "--window-s", "3", "--overlap-s", "3"], "--overlap-s is 3"),
     ],
 )
 def test_bad_usage_ends_with_2_and_no_traceback(
@@ -95,3 +97,14 @@ def test_exit_status_and_what_runs_after_a_failure(
     assert "second: 1 made" in text
     (tmp_path / f"{clips[0]}.txt").write_text("mended")
     assert main(arguments, {}) == 0
+
+
+def test_a_data_folder_that_cannot_be_is_named(capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["status", "--data", "/proc/no/such"], {}) == 2
+    assert "DATA=/proc/no/such cannot be a data folder" in capfd.readouterr().err
+
+
+def test_naming_the_repository_that_is_meant_anyway_changes_nothing() -> None:
+    clips = ["factory_001_worker_001_0000"]
+    explicit = with_repo({"download": DownloadKnobs(repo="builddotai/Egocentric-100K")}, clips)
+    assert with_repo({"download": DownloadKnobs()}, clips) == explicit

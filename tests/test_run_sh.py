@@ -43,7 +43,7 @@ def test_without_arguments_it_says_how_and_fails(project: Path) -> None:
 
 @pytest.mark.parametrize("engine", ["docker", "podman", "lxc"])
 def test_an_engine_it_cannot_use_is_refused(project: Path, engine: str) -> None:
-    done = run(project, "status", ENGINE=engine)
+    done = run(project, "download", ENGINE=engine)
     assert done.returncode == 2
     assert f"ENGINE={engine}" in done.stderr
     assert "→" in done.stderr
@@ -94,6 +94,20 @@ def test_python_that_is_too_old_or_absent_is_a_clear_error(project: Path, tmp_pa
     assert "there is no python3" in done.stderr
 
 
+def test_an_environment_whose_python_is_gone_is_not_used(project: Path) -> None:
+    (project / ".venv/bin").mkdir(parents=True)
+    (project / ".venv/bin/python").symlink_to("/nowhere/python3")
+    digest = subprocess.check_output("cat requirements.txt | cksum | tr ' ' '-'", shell=True, cwd=project, text=True)
+    (project / ".venv/.pins").write_text(digest)
+    assert run(project, "status", "--json").returncode == 0
+
+
+def test_doctor_speaks_of_the_engine_that_was_asked_for(project: Path, tmp_path: Path) -> None:
+    done = run(project, "doctor", "--json", ENGINE="docker", HF_ENDPOINT="http://127.0.0.1:9", MODEL=str(tmp_path))
+    assert done.returncode == 1
+    assert "docker asked for" in done.stdout
+
+
 @pytest.mark.slow
 def test_sets_up_from_nothing_inside_its_own_folder(project: Path, tmp_path: Path) -> None:
     home = tmp_path / "home"
@@ -117,7 +131,7 @@ def test_an_interrupted_set_up_is_taken_up_again(project: Path) -> None:
     """The stamp comes last: an environment without it is not trusted."""
     folder = project / ".venv" / "bin"
     folder.mkdir(parents=True)
-    (folder / "python").write_text("#!/bin/sh\nexit 42\n")
+    (folder / "python").write_text('#!/bin/sh\ntest "$1" = -c || exit 42\n')
     (folder / "python").chmod(0o755)
     assert run(project, "status", "--json").returncode == 0  # the pins found on PATH serve, not the broken one
     digest = subprocess.run(

@@ -11,6 +11,7 @@ from pipeline import step
 from pipeline.config import Knobs
 from pipeline.console import Console
 from pipeline.errors import PipelineError
+from pipeline.job import Counts, Job
 from pipeline.paths import Paths
 from pipeline.runner import Summary, run_phase
 from pipeline.schema.base import read_model, sweep_partials, write_model
@@ -169,3 +170,88 @@ def test_damaged_manifest_is_a_clear_error(paths: Paths) -> None:
     paths.manifest("toy", "a").write_text("{")
     assert "is not a valid Manifest" in run(paths).failed["a"]
     assert run(paths, redo=("toy",)).made == ["a", "b"]
+
+
+def test_an_interrupted_redo_goes_on_and_makes_nothing_twice(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(paths)
+    run_of_toy, made = toy_phase.run, []
+
+    def interrupted(job: Job) -> Counts:
+        made.append(job.unit)
+        if made == ["a", "b"]:
+            raise KeyboardInterrupt
+        return run_of_toy(job)
+
+    monkeypatch.setattr(toy_phase, "run", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run(paths, redo=("toy",))
+    assert run(paths, redo=("toy",)).skipped == ["a"]
+    assert made == ["a", "b", "b"]
+    assert run(paths, redo=("toy",)).made == ["a", "b"], "the next REDO begins anew"
+    assert not (paths.data / "work").exists()
+
+
+def test_redo_after_a_failure_starts_afresh(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails_with_leftovers(job: Job) -> Counts:
+        assert not list(job.work.iterdir()), "what a failed run left was taken up by a REDO"
+        (job.work / "partial").write_text("half")
+        raise PipelineError("no good", "")
+
+    monkeypatch.setattr(toy_phase, "run", fails_with_leftovers)
+    for _ in range(2):
+        assert set(run(paths, redo=("toy",)).failed) == {"a", "b"}
+
+
+def test_a_unit_that_another_run_made_meanwhile_is_not_made_twice(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_of_toy, made = toy_phase.run, []
+
+    def nested(job: Job) -> Counts:
+        made.append(job.unit)
+        if job.unit == "a":
+            run(paths, units="b")
+        return run_of_toy(job)
+
+    monkeypatch.setattr(toy_phase, "run", nested)
+    assert run(paths).skipped == ["b"]
+    assert made == ["a", "b"]
+
+
+def test_a_failed_remake_leaves_no_old_product_beside_a_new_part(paths: Paths) -> None:
+    run(paths)
+    (paths.data / "a.txt").write_text("keep then fail")
+    assert set(run(paths).failed) == {"a"}
+    assert (paths.data / "out/a.out").read_text() == "kept"
+    assert not (paths.data / "out/a.copy").exists()
+
+
+def test_a_folder_named_by_a_knob_counts_by_its_content(paths: Paths, tmp_path: Path) -> None:
+    for name in ("here", "there"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "weights").write_text("1")
+    run(paths, knobs=ToyKnobs(prompt=str(tmp_path / "here")))
+    assert run(paths, knobs=ToyKnobs(prompt=str(tmp_path / "there"))).skipped == ["a", "b"]
+    (tmp_path / "there" / "weights").write_text("2")
+    assert set(run(paths, knobs=ToyKnobs(prompt=str(tmp_path / "there"))).failed) == {"a", "b"}
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (OSError(28, "No space left on device"), "the disk is full"),
+        (PermissionError(13, "Permission denied", "/x"), "/x may not be written"),
+        (PipelineError("no such model", "choose another"), "no such model"),
+    ],
+)
+def test_a_model_that_cannot_be_loaded_fails_all_units_in_one_line(
+    paths: Paths, error: Exception, says: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def load(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(toy_phase, "load", load, raising=False)
+    summary = run(paths, model=True)
+    assert set(summary.failed) == {"a", "b"}
+    assert says in summary.failed["a"]
+    assert "Traceback" not in capfd.readouterr().err

@@ -15,9 +15,10 @@ from pipeline.job import Counts, Job
 from pipeline.ops.camera.source import clip_source
 from pipeline.ops.hub.token import load_token
 from pipeline.ops.pictures.drawing import Image, jpeg
-from pipeline.ops.pictures.segments import segments_picture
+from pipeline.ops.pictures.segments import MAX_TILES, segments_picture
 from pipeline.ops.timeline.answers import format_answers, parse_answers
 from pipeline.ops.timeline.parse import annotations_from
+from pipeline.ops.timeline.prompt import load_prompt
 from pipeline.ops.video.frames import DecodeReport, iter_frames
 from pipeline.paths import Paths
 from pipeline.schema.segments import Annotations
@@ -44,7 +45,13 @@ def products(paths: Paths, unit: str, knobs: AnnotateKnobs) -> dict[str, Path]:
 
 
 def load(knobs: AnnotateKnobs, report: Callable[[str], None]) -> AbstractContextManager[Annotator]:
-    """Lend the model, once for all clips."""
+    """Lend the model, once for all clips; a prompt that is no good is found out before minutes of loading.
+
+    Raises:
+        PipelineError: a prompt cannot be read, or the model cannot be had.
+    """
+    load_prompt(Path(knobs.prompt))
+    load_prompt(Path(knobs.retry_prompt))
     from pipeline.models.loading import lend
     from pipeline.models.qwen_vl import load_annotator
 
@@ -88,6 +95,8 @@ def run(job: Job) -> Counts:
     if job.knobs.from_raw:
         footage = open_footage(job.paths, job.unit, job.knobs)
         words, context = saved_response(job, footage)
+        if not job.paths.raw_response_context(job.unit).exists():
+            job.products["raw_response_context"].write_text(context.model_dump_json(indent=2) + "\n", encoding="utf-8")
         details: dict[str, object] = {"from_raw": True}
     else:
         prepared: Prepared = job.prepared
@@ -95,30 +104,31 @@ def run(job: Job) -> Counts:
         notebook = Notebook(job.work, job.inputs["video"].sha256, job.libraries)
         conduct(prepared.interview, notebook, prepared.first, job.report, job.progress)
         words = format_answers([saved.answer for saved in notebook.answers], footage.duration_s)
-        context = context_of(prepared.interview, notebook)
+        context = context_of(prepared.interview, notebook, job.settings)
         details = cost_of(notebook, job.knobs.price_per_hour)
-    job.products["raw_response"].write_bytes(words.encode("utf-8", "surrogatepass"))
-    job.products["raw_response_context"].write_text(context.model_dump_json(indent=2) + "\n")
-    job.publish("raw_response")
-    job.publish("raw_response_context")
+        job.products["raw_response"].write_bytes(words.encode("utf-8", "surrogatepass"))
+        job.products["raw_response_context"].write_text(context.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        job.publish("raw_response")
+        job.publish("raw_response_context")
     annotations = annotations_from(parse_answers(words, context.duration_s), context)
-    job.products["annotations"].write_text(annotations.model_dump_json(indent=2) + "\n")
+    job.products["annotations"].write_text(annotations.model_dump_json(indent=2) + "\n", encoding="utf-8")
     job.products["timeline"].write_bytes(jpeg(segments_picture(annotations, _middle_frames(footage, annotations))))
-    return _counts(annotations, details)
+    counts = _counts(annotations, details)
+    counts.settings = context.settings if job.knobs.from_raw else None
+    return counts
 
 
 def _middle_frames(footage: Footage, annotations: Annotations) -> dict[int, Image]:
     """The rectified picture in the middle of each segment, at the clip's own size; where none decodes, none."""
     report = DecodeReport()
-    middles_s = [(segment.t_start_s + segment.t_end_s) / 2 for segment in annotations.segments]
+    shown_segments = annotations.segments[:MAX_TILES]
+    middles_s = [(segment.t_start_s + segment.t_end_s) / 2 for segment in shown_segments]
     rectifier = footage.rectifier(footage.facts.size_wh)
     frames = iter_frames(footage.video, times_s=middles_s, rectifier=rectifier, report=report)
     pictures = [frame.image for frame in frames]
     lost = {missing.time_s for missing in report.missing}
     shown = [
-        segment.action_id
-        for segment, middle_s in zip(annotations.segments, middles_s, strict=True)
-        if middle_s not in lost
+        segment.action_id for segment, middle_s in zip(shown_segments, middles_s, strict=True) if middle_s not in lost
     ]
     return dict(zip(shown, pictures, strict=True))
 
@@ -142,4 +152,4 @@ def _counts(annotations: Annotations, details: dict[str, object]) -> Counts:
             made[name] = details[name]  # type: ignore[assignment]
     details["needs_review"] = annotations.needs_review
     details["warnings"] = [warning.code for warning in annotations.warnings]
-    return Counts(made, dropped, details, settings_kept="from_raw" in details)
+    return Counts(made, dropped, details)

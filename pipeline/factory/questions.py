@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import ceil
@@ -30,6 +31,9 @@ from pipeline.schema.provenance import AnswerKind, DecodeGap
 from pipeline.schema.segment_schema import box_limits, segment_schema
 
 MAX_SEGMENTS = 200
+MAX_SUBTASK_LETTERS = 120
+SPARE_TOKENS = 512
+"""Kept free beside prompt and answer: frame times are written out one by one where decoding left holes."""
 
 
 class Saved(OwnModel):
@@ -116,7 +120,10 @@ def open_interview(footage: Footage, knobs: AnnotateKnobs, annotator: Annotator)
     """
     prompt, retry = load_prompt(Path(knobs.prompt)), load_prompt(Path(knobs.retry_prompt))
     size_wh = annotator.size_wh(footage.facts.size_wh)
-    most_s = annotator.most_frames(size_wh, prompt.text + retry.text, knobs.max_new_tokens) / knobs.fps
+    note = part_note(0.0, footage.duration_s, footage.duration_s, "x" * MAX_SUBTASK_LETTERS)
+    longest_prompt = f"{prompt.text}\n{note}\n{retry.text}"
+    most = annotator.most_frames(size_wh, longest_prompt, knobs.max_new_tokens + SPARE_TOKENS)
+    most_s = most / knobs.fps
     if most_s <= 0 or (knobs.window_s > most_s and footage.duration_s > most_s):
         raise PipelineError(
             f"{knobs.window_s or footage.duration_s:g} s at {knobs.fps:g} frames per second do not fit one question to "
@@ -231,7 +238,10 @@ def _one_answer(
 
 
 def _subtask(item: object) -> str | None:
-    """What the last whole segment said the hands did, for the note of a continuation."""
+    """What the last whole segment said the hands did, for the note of a continuation: short, and plain text only."""
     ecot = item.get("ecot") if isinstance(item, dict) else None
     subtask = ecot.get("subtask") if isinstance(ecot, dict) else None
-    return subtask if isinstance(subtask, str) else None
+    if not isinstance(subtask, str):
+        return None
+    plain = re.sub(r"<\|[^|]*\|>", " ", subtask).encode("utf-8", "replace").decode()
+    return " ".join(plain.split())[:MAX_SUBTASK_LETTERS] or None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 from pipeline.config import AnnotateKnobs
 from pipeline.errors import PipelineError
@@ -39,6 +40,11 @@ def saved_response(job: Job, footage: Footage) -> tuple[str, RawResponse]:
             f"{file} was said about another {footage.video.name} than the one that is there now",
             "REDO=annotate asks about the present one",
         )
+    if context.boxes != footage.box_space():
+        raise PipelineError(
+            f"{file} was said about pictures rectified in another way (calibration, balance or size)",
+            "give the flags of the run that asked, or REDO=annotate",
+        )
     return words, context
 
 
@@ -67,7 +73,7 @@ def _assumed_context(job: Job, footage: Footage, words: str) -> RawResponse:
     )
 
 
-def context_of(interview: Interview, notebook: Notebook) -> RawResponse:
+def context_of(interview: Interview, notebook: Notebook, settings: dict[str, Any]) -> RawResponse:
     """All that is needed to parse the words again and get the same bytes."""
     footage, annotator, knobs = interview.footage, interview.annotator, interview.knobs
     records = tuple(saved.record for saved in notebook.answers)
@@ -95,6 +101,7 @@ def context_of(interview: Interview, notebook: Notebook) -> RawResponse:
         libraries=notebook.libraries,
         prompt_sha256=interview.prompt.sha256,
         decoding=Decoding(max_new_tokens=knobs.max_new_tokens, constrained=knobs.constrain, tries=knobs.max_answers),
+        settings=settings,
         answers=records,
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, Self
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, JsonValue, model_validator
 
 from pipeline.schema.base import OwnModel
 from pipeline.schema.provenance import AnswerKind, Decoding, ModelSource, Sampling
@@ -47,6 +47,7 @@ class RawResponse(OwnModel):
             or already pixels of the space of `boxes`.
         model_size_wh: size of the picture as the model saw it.
         prompt_sha256: digest of the prompt file.
+        settings: the knobs of the run that asked, as its manifest has them; null for a response of unknown origin.
         answers: one record for each answer in the raw response, in its order.
     """
 
@@ -62,6 +63,7 @@ class RawResponse(OwnModel):
     libraries: dict[str, str]
     prompt_sha256: str | None
     decoding: Decoding
+    settings: dict[str, JsonValue] | None = None
     answers: tuple[AnswerRecord, ...] = Field(min_length=1)
 
     @model_validator(mode="after")

@@ -5,14 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.config import NO_CALIBRATION
 from pipeline.errors import PipelineError
 from pipeline.ops.camera.fisheye import Camera
 from pipeline.paths import Paths
 from pipeline.schema.base import read_model
 from pipeline.schema.intrinsics import Intrinsics
-
-NO_CALIBRATION = "none"
-"""What a user writes for an ordinary camera, whose pictures are left as they are."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +42,7 @@ def clip_source(paths: Paths, clip: str, video: str = "", intrinsics: str = "") 
         )
     for what, name in (("VIDEO", video), ("INTRINSICS", intrinsics)):
         if name and name != NO_CALIBRATION and not Path(name).is_file():
-            raise PipelineError(f"{what}={name} is not a file", "check the path; it counts from the current folder")
+            raise PipelineError(f"{what}={name} is not a file: there is no {Path(name).absolute()}", "check the path")
     footage = Path(video) if video else paths.clip_video(clip)
     if intrinsics == NO_CALIBRATION:
         return ClipSource(clip, footage, None)

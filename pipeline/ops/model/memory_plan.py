@@ -28,6 +28,7 @@ class MemoryPlan:
     """
 
     rows: tuple[PlanRow, ...]
+    frames: int
     visual_tokens: int
     prompt_tokens: int
     new_tokens: int
@@ -87,7 +88,7 @@ def memory_plan(
         PlanRow("logits of all positions", all_logits, "not needed, since only the last is kept", counted=False),
     )
     peak = weights + total_tokens * each + pixels + max(seeing, reading) + logits + CUDA_OVERHEAD_BYTES
-    return MemoryPlan(rows, visual_tokens, prompt_tokens, new_tokens, peak, free_bytes)
+    return MemoryPlan(rows, frames, visual_tokens, prompt_tokens, new_tokens, peak, free_bytes)
 
 
 def weight_bytes(dims: ModelDims, bytes_per_number: int = 2) -> int:

@@ -18,6 +18,8 @@ INFERRED: Colour = (230, 159, 0)
 BOX_COLOURS: tuple[Colour, ...] = ((240, 228, 66), (0, 158, 115), (204, 121, 167), (213, 94, 0))
 """Okabe and Ito's palette, which colour-blind people can tell apart."""
 COLUMNS = 4
+MAX_TILES = 60
+"""Segments shown below the timeline; a JPEG cannot be taller than 65,535 pixels, and nobody reads that far."""
 TILE_WIDTH = 320
 TEXT_LINES = 4
 FONT_SIZE = 14
@@ -40,12 +42,13 @@ def segments_picture(annotations: Annotations, frames: Mapping[int, Image]) -> I
     width = COLUMNS * TILE_WIDTH + (COLUMNS + 1) * MARGIN
     frame_width, frame_height = annotations.boxes.size_wh
     tile_height = round(frame_height * TILE_WIDTH / frame_width) + TEXT_LINES * LINE + MARGIN
-    rows = -(-len(annotations.segments) // COLUMNS)
+    shown = annotations.segments[:MAX_TILES]
+    rows = -(-len(shown) // COLUMNS)
     head = 3 * LINE + BAR_HEIGHT + 2 * MARGIN
     sheet = PillowImage.new("RGB", (width, head + rows * (tile_height + MARGIN) + MARGIN), PAPER)
     pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(FONT_SIZE)
     _draw_head(pen, font, annotations, width)
-    for number, segment in enumerate(annotations.segments):
+    for number, segment in enumerate(shown):
         left = MARGIN + number % COLUMNS * (TILE_WIDTH + MARGIN)
         top = head + number // COLUMNS * (tile_height + MARGIN)
         frame = frames.get(segment.action_id)
@@ -76,6 +79,7 @@ def _draw_head(
         f"{annotations.clip}: {annotations.duration_s:g} s, {len(annotations.segments)} segments, "
         f"{quality.active_share:.0%} active, {quality.fixes} repairs"
     )
+    text += f", the first {MAX_TILES} shown" if len(annotations.segments) > MAX_TILES else ""
     pen.text((MARGIN, MARGIN), text + (", needs review" if annotations.needs_review else ""), fill=INK, font=font)
     left = MARGIN
     for name, colour in (("active", ACTIVE), ("idle", IDLE), ("filled in, not said by the model", INFERRED)):
