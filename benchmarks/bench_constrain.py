@@ -17,7 +17,7 @@ from pipeline.models.constrain import SchemaConstraint, grammar_tokenizer
 from pipeline.schema.segment_schema import segment_schema
 
 DOCUMENTS = 500
-DURATION_S = 179.97
+DURATION_S = 179.967
 MOST_TOKENS = 5000
 MOST_MS_PER_TOKEN = 1.0
 

@@ -86,7 +86,7 @@ def test_grammar_and_schema_agree(small: LLTokenizer, segments: list[Any], right
 
 def test_what_only_the_grammar_forbids(small: LLTokenizer) -> None:
     assert not accepts(small, SCHEMA, json.dumps([IDLE]))  # blanks between tokens
-    assert not accepts(small, SCHEMA, json.dumps([IDLE | {"t_start_s": 1.234}], separators=(",", ":")))
+    assert not accepts(small, SCHEMA, json.dumps([IDLE | {"t_start_s": 1.2345}], separators=(",", ":")))
     assert not accepts(small, SCHEMA, "```" + json.dumps([IDLE], separators=(",", ":")))
 
 
@@ -127,7 +127,7 @@ def test_misuse_is_loud(small: LLTokenizer) -> None:
 def test_short_numbers_leave_the_schema_alone() -> None:
     schema = {"type": "array", "items": {"anyOf": [{"type": "number", "maximum": 3}, {"type": "integer"}]}}
     copy = with_short_numbers(schema)
-    assert copy["items"]["anyOf"] == [{"type": "number", "maximum": 3, "multipleOf": 0.01}, {"type": "integer"}]
+    assert copy["items"]["anyOf"] == [{"type": "number", "maximum": 3, "multipleOf": 0.001}, {"type": "integer"}]
     assert "multipleOf" not in json.dumps(schema)
 
 
@@ -175,8 +175,15 @@ def test_every_one_of_500_documents_is_right_in_under_a_millisecond_a_token() ->
 
 
 def test_the_judge_of_documents_is_strict() -> None:
-    good = [IDLE | {"t_end_s": 179.97}]
+    good = [IDLE | {"t_end_s": 179.967}]
     assert bench_constrain.is_right(json.dumps(good))
     for bad in ([IDLE | {"t_end_s": 179.98}], [IDLE] * 5, [], good[0]):
         assert not bench_constrain.is_right(json.dumps(bad))
     assert not bench_constrain.is_right("")
+
+
+@pytest.mark.parametrize("end_s", [180.0, 179.967, 52.692, 66.667, 0.5])
+def test_the_end_that_the_prompt_asks_for_can_be_written(small: LLTokenizer, end_s: float) -> None:
+    """Clips rarely last a whole number of hundredths; with coarser numbers their end could not be said."""
+    answer = [IDLE | {"t_end_s": end_s}]
+    assert accepts(small, segment_schema(end_s, (448, 252)), json.dumps(answer, separators=(",", ":")))

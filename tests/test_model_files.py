@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 
 from pipeline.errors import PipelineError
 from pipeline.models import model_files, weights
+from pipeline.models.families import family_of
 from pipeline.models.model_files import find_model, is_folder_name
 from pipeline.models.planning import find_dims, plan_question
 from pipeline.models.qwen_vl import load_annotator
@@ -284,3 +285,45 @@ def test_dimensions_of_nothing(tmp_path: Path, hub: Served) -> None:
         find_dims(str(tmp_path))
     with pytest.raises(PipelineError, match="the hub has no model"):
         find_dims("someone/nothing")
+
+
+def test_an_awq_build_s_vision_layers_stay_as_they_are(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Published builds exclude `visual`, which transformers 5 knows as `model.visual`.
+
+    The real loader and quantizer, but for the two steps that need CUDA: the swap of layers is only written down.
+    """
+    import transformers.integrations as integrations
+    from transformers.quantizers import quantizer_awq
+    from transformers.quantizers.quantizers_utils import should_convert_module
+
+    swapped: list[str] = []
+
+    def swap(model: torch.nn.Module, modules_to_not_convert: list[str] | None = None, **_: object) -> torch.nn.Module:
+        linear = [name for name, layer in model.named_modules() if isinstance(layer, torch.nn.Linear)]
+        swapped.extend(name for name in linear if should_convert_module(name, modules_to_not_convert))
+        return model
+
+    monkeypatch.setattr(quantizer_awq.AwqQuantizer, "validate_environment", lambda *_, **__: None)
+    monkeypatch.setattr(quantizer_awq.AwqQuantizer, "_process_model_after_weight_loading", lambda *_, **__: None)
+    monkeypatch.setattr(integrations, "replace_with_awq_linear", swap)
+    monkeypatch.setattr(integrations, "replace_quantization_scales", lambda model, _: model)
+    awq = {"quant_method": "awq", "bits": 4, "group_size": 128, "version": "gemm", "zero_point": True}
+    edit(folder / "config.json", quantization_config=awq | {"modules_to_not_convert": ["visual"]})
+    found = find_model(str(folder))
+    weights.load_weights(found, family_of("qwen2_5_vl", "tiny"), torch.device("cpu"), torch.float16)
+    assert swapped
+    assert not [name for name in swapped if "visual" in name]
+
+    def refuse(*_: object, **__: object) -> None:
+        raise NotImplementedError("this kernel wants other shapes")
+
+    monkeypatch.setattr(integrations, "replace_with_awq_linear", refuse)
+    with pytest.raises(PipelineError, match="this kernel wants other shapes"):
+        weights.load_weights(found, family_of("qwen2_5_vl", "tiny"), torch.device("cpu"), torch.float16)
+
+
+def test_a_chat_template_that_only_the_tokenizer_has_serves(folder: Path) -> None:
+    template = (folder / "chat_template.jinja").read_text()
+    (folder / "chat_template.jinja").unlink()
+    edit(folder / "tokenizer_config.json", chat_template=template)
+    assert load_annotator(str(folder), device="cpu").processor.chat_template == template

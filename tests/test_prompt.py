@@ -135,3 +135,11 @@ def test_conventions_and_part() -> None:
     assert all(
         needed in note for needed in ("60 to 120 s", "180.5 s", "from the start of this part", '"turn the bolt"')
     )
+
+
+def test_times_around_a_hole_are_written_as_two_runs() -> None:
+    times_s = [float(number) for number in [*range(60), *range(64, 180)]]
+    text = prompt_values(times_s=times_s, duration_s=180, fps=1, size_wh=(448, 252), box_convention="model_px")[
+        "frame_times"
+    ]
+    assert text == "0.0, 1.0, ... 59.0, 64.0, 65.0, ... 179.0 (one frame every 1 s)"

@@ -101,10 +101,10 @@ def run(job: Job) -> Counts:
     else:
         prepared: Prepared = job.prepared
         footage = prepared.interview.footage
-        notebook = Notebook(job.work, job.inputs["video"].sha256, job.libraries)
+        notebook = Notebook(job.work, job.inputs["video"].sha256, job.libraries, job.settings)
         conduct(prepared.interview, notebook, prepared.first, job.report, job.progress)
         words = format_answers([saved.answer for saved in notebook.answers], footage.duration_s)
-        context = context_of(prepared.interview, notebook, job.settings)
+        context = context_of(prepared.interview, notebook)
         details = cost_of(notebook, job.knobs.price_per_hour)
         job.products["raw_response"].write_bytes(words.encode("utf-8", "surrogatepass"))
         job.products["raw_response_context"].write_text(context.model_dump_json(indent=2) + "\n", encoding="utf-8")

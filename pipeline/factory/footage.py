@@ -38,6 +38,11 @@ class Stretch:
     pts_s: tuple[float, ...]
     gaps: tuple[DecodeGap, ...]
 
+    @property
+    def length_s(self) -> float:
+        """In whole milliseconds, without what subtraction leaves behind them."""
+        return round(self.end_s - self.start_s, 3)
+
 
 @dataclass(frozen=True)
 class Footage:

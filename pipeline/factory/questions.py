@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import ceil
 from pathlib import Path
+from typing import Any
 
 from pipeline.config import AnnotateKnobs
 from pipeline.errors import PipelineError
@@ -72,7 +73,7 @@ class Interview:
         note = "" if whole else part_note(stretch.start_s, stretch.end_s, self.footage.duration_s, last_subtask)
         values = prompt_values(
             times_s=[max(0.0, time_s - stretch.start_s) for time_s in stretch.pts_s],
-            duration_s=stretch.end_s - stretch.start_s,
+            duration_s=stretch.length_s,
             fps=self.knobs.fps,
             size_wh=self.model_size_wh,
             box_convention=self.annotator.family.box_convention,
@@ -89,6 +90,7 @@ class Interview:
         """Digest of all that shapes one answer."""
         parts = {
             "source": notebook.source_sha256,
+            "settings": notebook.settings,
             "libraries": notebook.libraries,
             "model": [self.annotator.model_id, self.annotator.revision, self.annotator.dtype_name],
             "device": self.annotator.model.device.type,
@@ -105,10 +107,9 @@ class Interview:
         inputs = self.annotator.inputs(SampledVideo(stretch.images, times_s, self.knobs.fps), words)
         constraint = None
         if self.knobs.constrain:
-            length_s = stretch.end_s - stretch.start_s
             limits = box_limits(self.annotator.family.box_convention, self.model_size_wh)
-            most = min(MAX_SEGMENTS, max(4, ceil(length_s)))
-            constraint = self.annotator.constraint(segment_schema(length_s, limits, max_segments=most))
+            most = min(MAX_SEGMENTS, max(4, ceil(stretch.length_s)))
+            constraint = self.annotator.constraint(segment_schema(stretch.length_s, limits, max_segments=most))
         return generate(self.annotator, inputs, self.knobs.max_new_tokens, constraint=constraint, on_token=on_token)
 
 
@@ -143,6 +144,8 @@ class Notebook:
     folder: Path
     source_sha256: str
     libraries: dict[str, str]
+    settings: dict[str, Any]
+    """The knobs that shape the product; a local model's folder counts by its content."""
     answers: list[Saved] = field(default_factory=list)
     found_again: int = 0
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from typing import Any
 
 from pipeline.config import AnnotateKnobs
 from pipeline.errors import PipelineError
@@ -73,7 +72,7 @@ def _assumed_context(job: Job, footage: Footage, words: str) -> RawResponse:
     )
 
 
-def context_of(interview: Interview, notebook: Notebook, settings: dict[str, Any]) -> RawResponse:
+def context_of(interview: Interview, notebook: Notebook) -> RawResponse:
     """All that is needed to parse the words again and get the same bytes."""
     footage, annotator, knobs = interview.footage, interview.annotator, interview.knobs
     records = tuple(saved.record for saved in notebook.answers)
@@ -101,7 +100,7 @@ def context_of(interview: Interview, notebook: Notebook, settings: dict[str, Any
         libraries=notebook.libraries,
         prompt_sha256=interview.prompt.sha256,
         decoding=Decoding(max_new_tokens=knobs.max_new_tokens, constrained=knobs.constrain, tries=knobs.max_answers),
-        settings=settings,
+        settings=notebook.settings,
         answers=records,
     )
 

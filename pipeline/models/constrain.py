@@ -26,8 +26,8 @@ def grammar_tokenizer(tokenizer: Any, logit_width: int, eos_token_ids: Sequence[
     return llguidance.hf.from_tokenizer(tokenizer, n_vocab=logit_width, eos_token=list(eos_token_ids))
 
 
-NUMBER_STEP = 0.01
-"""Numbers that are no integers are written with two decimals at most; without a step one could go on for ever."""
+NUMBER_STEP = 0.001
+"""Numbers that are no integers are written with three decimals at most; without a step one could go on for ever."""
 
 
 def with_short_numbers(schema: Any) -> Any:

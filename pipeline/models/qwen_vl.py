@@ -83,7 +83,7 @@ class Annotator:
 
     def most_frames(self, model_size_wh: tuple[int, int], prompt: str, max_new_tokens: int) -> int:
         """How many frames of the model's size fit into one question with this prompt and room for the answer."""
-        template_tokens = 64
+        template_tokens = 256
         left = self.context_tokens - self.text_tokens(prompt) - template_tokens - max_new_tokens
         return most_frames(self.family, self.vision, model_size_wh, left)
 

@@ -10,7 +10,7 @@ import psutil  # type: ignore[import-untyped]
 import torch
 import transformers
 from safetensors import SafetensorError, safe_open
-from transformers import AutoProcessor, PreTrainedModel
+from transformers import AutoConfig, AutoProcessor, PreTrainedModel
 
 from pipeline.errors import PipelineError
 from pipeline.models.families import Family
@@ -110,6 +110,7 @@ def load_weights(files: ModelFiles, family: Family, device: torch.device, dtype:
         with progress_bars_off():
             model, info = model_class.from_pretrained(
                 files.folder,
+                config=config_of(files),
                 dtype=dtype,
                 attn_implementation="sdpa",
                 device_map={"": str(device)} if device.type == "cuda" else None,
@@ -120,6 +121,12 @@ def load_weights(files: ModelFiles, family: Family, device: torch.device, dtype:
             )
     except (SafetensorError, OSError) as error:
         raise damaged(files.model_id, error) from None
+    except (ValueError, NotImplementedError, ImportError) as error:
+        if files.config.quantization_config is None:
+            raise
+        raise PipelineError(
+            f"the quantized layers of {files.model_id} cannot be made: {str(error).splitlines()[0]}", SMALLER
+        ) from None
     except RuntimeError as error:
         if not is_out_of_memory(error):
             raise
@@ -130,6 +137,21 @@ def load_weights(files: ModelFiles, family: Family, device: torch.device, dtype:
     check_keys(info, files.model_id)
     loaded: PreTrainedModel = model.eval()
     return loaded
+
+
+def config_of(files: ModelFiles) -> Any:
+    """The model's config, with the skip list of a quantized build in the names of transformers 5.
+
+    Published builds keep `visual` unquantized. transformers 5 calls it `model.visual` and renames the weights' keys,
+    but not this list, so that the vision layers would be taken for quantized ones.
+    """
+    config: Any = AutoConfig.from_pretrained(files.folder, local_files_only=True)
+    if files.config.quantization_config is not None:
+        kept = config.quantization_config.get("modules_to_not_convert") or []
+        config.quantization_config["modules_to_not_convert"] = [
+            f"model.{name}" if name.partition(".")[0] == "visual" else name for name in kept
+        ]
+    return config
 
 
 def check_keys(info: dict[str, Any], model_id: str) -> None:
@@ -162,13 +184,14 @@ def load_processor(files: ModelFiles) -> Any:
     try:
         processor = auto.from_pretrained(files.folder, local_files_only=True)
     except (OSError, ValueError, KeyError) as error:
-        raise PipelineError(
-            f"{files.model_id} has no usable processor: {str(error).splitlines()[0]}",
-            "the folder needs the tokenizer's and the processor's files beside the weights",
-        ) from None
+        fix = "the folder needs the tokenizer's and the processor's files beside the weights"
+        if "image processor" in str(error) and "Qwen2_5_VLImageProcessor" in str(error):
+            fix = "take the current revision, or write Qwen2VLImageProcessor in its preprocessor_config.json"
+        raise PipelineError(f"{files.model_id} has no usable processor: {str(error).splitlines()[0]}", fix) from None
     tokenizer = getattr(processor, "tokenizer", None)
-    if not (getattr(processor, "video_processor", None) and getattr(tokenizer, "is_fast", False)):
+    if tokenizer is None or not (getattr(processor, "video_processor", None) and getattr(tokenizer, "is_fast", False)):
         raise PipelineError(f"{files.model_id} has no video processor or no fast tokenizer", "take another copy of it")
+    processor.chat_template = processor.chat_template or tokenizer.chat_template  # fine-tunes often have it only there
     if not processor.chat_template:
         raise PipelineError(f"{files.model_id} has no chat template", "take another copy of it")
     # Pictures come in the model's own size, so no cap applies; saying so keeps a warning off the terminal.

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from itertools import pairwise
 from pathlib import Path
+from statistics import median
 from typing import Literal
 
 from pipeline.errors import PipelineError
@@ -123,15 +124,20 @@ def part_note(start_s: float, end_s: float, duration_s: float, last_subtask: str
 
 
 def _times_text(times_s: Sequence[float]) -> str:
-    """All times; regular ones as their first, second and last, since the rest follows from these."""
-    if len(times_s) > 3:
-        step_s = (times_s[-1] - times_s[0]) / (len(times_s) - 1)
-        strays = (abs(time_s - times_s[0] - index * step_s) for index, time_s in enumerate(times_s))
-        if max(strays) <= REGULAR_WITHIN_S:
-            first, second, last = (_tenths(time_s) for time_s in (times_s[0], times_s[1], times_s[-1]))
-            return f"{first}, {second}, ... {last} (one frame every {seconds_text(round(step_s, 2))} s)"
-    close = any(later - earlier < 0.1 for earlier, later in pairwise(times_s))
-    return ", ".join(seconds_text(time_s) if close else _tenths(time_s) for time_s in times_s)
+    """All times; each regular run as its first, second and last, since the rest follows from these."""
+    steps_s = [later - earlier for earlier, later in pairwise(times_s)]
+    if not steps_s:
+        return ", ".join(map(_tenths, times_s))
+    usual_s = median(steps_s)
+    breaks = [place for place, step_s in enumerate(steps_s, 1) if abs(step_s - usual_s) > REGULAR_WITHIN_S]
+    write = seconds_text if min(steps_s) < 0.1 else _tenths
+    runs = [times_s[start:end] for start, end in pairwise([0, *breaks, len(times_s)])]
+    texts = [
+        f"{write(run[0])}, {write(run[1])}, ... {write(run[-1])}" if len(run) > 3 else ", ".join(map(write, run))
+        for run in runs
+    ]
+    is_short = any(len(run) > 3 for run in runs)
+    return ", ".join(texts) + (f" (one frame every {seconds_text(round(usual_s, 2))} s)" if is_short else "")
 
 
 def _tenths(time_s: float) -> str:
