@@ -14,9 +14,10 @@ from types import FrameType
 from typing import Any, get_type_hints
 
 from pipeline import phases
-from pipeline.config import AnnotateKnobs, CommonKnobs, Knobs, flag_of, knob_doc, read_knobs
+from pipeline.config import AnnotateKnobs, CommonKnobs
 from pipeline.console import Console
 from pipeline.errors import PipelineError
+from pipeline.knobs import Knobs, flag_of, knob_doc, read_knobs
 from pipeline.line import run_line, units_of, with_repo
 from pipeline.ops.hub.token import load_token
 from pipeline.paths import Paths

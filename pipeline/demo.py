@@ -8,9 +8,10 @@ import time
 from pathlib import Path
 
 from pipeline import phases
-from pipeline.config import AnnotateKnobs, CommonKnobs, DemoKnobs, Knobs
+from pipeline.config import AnnotateKnobs, CommonKnobs, DemoKnobs
 from pipeline.console import Console
 from pipeline.factory.synthetic import ClipSpec, make_shard
+from pipeline.knobs import Knobs
 from pipeline.line import run_line
 from pipeline.models.tiny import write_tiny_model
 from pipeline.paths import Paths

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from pipeline.config import NO_CALIBRATION, CameraKnobs, CheckRectifyKnobs, CommonKnobs, Knobs, RepoKnobs
+from pipeline.config import NO_CALIBRATION, CameraKnobs, CheckRectifyKnobs, CommonKnobs, RepoKnobs
 from pipeline.console import Console
 from pipeline.errors import PipelineError
+from pipeline.knobs import Knobs
 from pipeline.paths import Paths
 from pipeline.phases import PHASES, Phase
 from pipeline.runner import Summary, run_phase

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pipeline import config
+from pipeline.knobs import Knobs
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class Phase:
     help: str
     line: str
     module: str
-    knobs: type[config.Knobs]
+    knobs: type[Knobs]
     image: str
     unit: str
     needs: tuple[str, ...]
@@ -39,7 +40,7 @@ class Command:
     name: str
     help: str
     module: str
-    knobs: type[config.Knobs]
+    knobs: type[Knobs]
 
 
 PHASES: tuple[Phase, ...] = (

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field, replace
 from types import ModuleType
 from typing import Any
 
-from pipeline.config import Knobs
 from pipeline.console import Console
 from pipeline.errors import PipelineError
 from pipeline.job import Counts, Job
+from pipeline.knobs import Knobs
 from pipeline.paths import Paths
 from pipeline.phases import Phase
 from pipeline.redo import Redo

@@ -9,9 +9,10 @@ from pathlib import Path
 
 from rich.table import Table
 
-from pipeline.config import CommonKnobs, StatusKnobs, read_knobs
+from pipeline.config import CommonKnobs, StatusKnobs
 from pipeline.console import Console, output, print_json
 from pipeline.errors import PipelineError
+from pipeline.knobs import read_knobs
 from pipeline.line import units_of, with_repo
 from pipeline.paths import Paths
 from pipeline.phases import PHASES, Phase

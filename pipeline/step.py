@@ -22,10 +22,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from pipeline.config import Knobs, flag_of, knob_doc
 from pipeline.console import Console
 from pipeline.errors import PipelineError
 from pipeline.job import Counts, Job
+from pipeline.knobs import Knobs, flag_of, knob_doc
 from pipeline.paths import Paths
 from pipeline.phases import Phase
 from pipeline.provenance import (

@@ -13,6 +13,7 @@ import pytest
 
 from pipeline import config
 from pipeline.__main__ import build_parser
+from pipeline.knobs import Knobs, knob_doc
 from pipeline.phases import COMMANDS, PHASES, Command, Phase, with_earlier
 from pipeline.provenance import imported_modules, module_file
 
@@ -29,6 +30,7 @@ LAYERS = (
     ("ops",),
     ("job",),
     ("config", "paths"),
+    ("knobs",),
     ("schema",),
     ("errors",),
 )
@@ -57,7 +59,9 @@ def test_imports_run_downwards(source: Path) -> None:
             assert module not in phase_modules, f"{source}: a phase file imports another phase file"
 
 
-@pytest.mark.parametrize("name", ["schema", "errors.py", "config.py", "paths.py", "phases.py", "step.py", "runner.py"])
+@pytest.mark.parametrize(
+    "name", ["schema", "errors.py", "config.py", "knobs.py", "paths.py", "phases.py", "step.py", "runner.py"]
+)
 def test_light_layers_import_no_heavy_library(name: str) -> None:
     place = ROOT / "pipeline" / name
     for source in [place] if place.is_file() else place.glob("*.py"):
@@ -86,10 +90,10 @@ def test_every_command_has_help_module_and_mention(row: Command) -> None:
 
 
 @pytest.mark.parametrize("knobs", ALL_KNOBS, ids=lambda knobs: knobs.__name__)
-def test_every_knob_has_default_doc_and_range(knobs: type[config.Knobs]) -> None:
+def test_every_knob_has_default_doc_and_range(knobs: type[Knobs]) -> None:
     knobs()  # every knob has a default, and the defaults lie within their ranges
     for item in dataclasses.fields(knobs):
-        documentation = config.knob_doc(item)
+        documentation = knob_doc(item)
         assert len(documentation.doc) > 8, item.name
         assert get_type_hints(knobs)[item.name] is bool or documentation.range_text(), f"{item.name} has no range"
 
@@ -98,7 +102,7 @@ def test_knobs_of_one_name_mean_one_thing() -> None:
     rows: dict[str, object] = {}
     for knobs in (row.knobs for row in PHASES):
         for item in dataclasses.fields(knobs):
-            assert rows.setdefault(item.name, config.knob_doc(item)) == config.knob_doc(item), item.name
+            assert rows.setdefault(item.name, knob_doc(item)) == knob_doc(item), item.name
 
 
 def test_rows_are_in_the_order_data_flows() -> None:

@@ -8,8 +8,9 @@ import pytest
 
 from pipeline import phases
 from pipeline.__main__ import build_parser, main
-from pipeline.config import AnnotateKnobs, CommonKnobs, DownloadKnobs, read_knobs
+from pipeline.config import AnnotateKnobs, CommonKnobs, DownloadKnobs
 from pipeline.errors import PipelineError
+from pipeline.knobs import read_knobs
 from pipeline.line import units_of, with_repo
 from tests import toy_phase
 

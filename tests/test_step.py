@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from pipeline import step
-from pipeline.config import Knobs
 from pipeline.console import Console
 from pipeline.errors import PipelineError
 from pipeline.job import Counts, Job
+from pipeline.knobs import Knobs
 from pipeline.paths import Paths
 from pipeline.runner import Summary, run_phase
 from pipeline.schema.base import read_model, sweep_partials, write_model

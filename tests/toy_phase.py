@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.config import Knobs, knob
 from pipeline.errors import PipelineError
 from pipeline.job import Counts, Job
+from pipeline.knobs import Knobs, knob
 from pipeline.paths import Paths
 from pipeline.phases import Phase
 
