@@ -32,10 +32,10 @@ $(COMMANDS):
 	@bash run.sh setup dev && touch $@
 
 test: .venv/.pins-dev ## every test that runs without a GPU, a container engine or a browser
-	$(PYTHON) -m pytest -n 2 -m "not gpu and not containers and not browser" $(ARGS)
+	$(PYTHON) -m pytest -n 2 --dist worksteal -m "not gpu and not containers and not browser" $(ARGS)
 
 test-fast: .venv/.pins-dev ## only the quick tests
-	$(PYTHON) -m pytest -n 2 $(ARGS)
+	$(PYTHON) -m pytest -n 2 --dist worksteal $(ARGS)
 
 check: .venv/.pins-dev ## format and lint, mending what can be mended
 	$(PYTHON) -m ruff check --fix . && $(PYTHON) -m ruff format . && $(PYTHON) -m mypy && .venv/bin/shellcheck run.sh .ci/run

@@ -21,6 +21,7 @@ from pipeline.knobs import Knobs, flag_of, knob_doc, read_knobs
 from pipeline.line import run_line, units_of, with_repo
 from pipeline.ops.hub.token import load_token
 from pipeline.paths import Paths
+from pipeline.runner import of_the_system
 
 
 def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
@@ -51,9 +52,12 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
 
             return show_plans(Paths(Path(common.data).absolute()), units, annotate)
         return run_line(rows, units, knobs_of, common, console)
-    except PipelineError as error:
+    except (PipelineError, OSError) as error:
         console.progress.stop()
-        console.error(str(error))
+        told = error if isinstance(error, PipelineError) else of_the_system(error, Path(common.data))
+        if told is None:
+            raise
+        console.error(str(told))
         return 1
 
 
@@ -119,7 +123,10 @@ def _add_command(
 def _add_flag(parser: argparse.ArgumentParser, item: dataclasses.Field[Any], hint: Any) -> None:
     documentation = knob_doc(item)
     default = " ".join(item.default) if isinstance(item.default, tuple) else item.default
-    details = [documentation.range_text(), "" if default in ("", None, False, True) else f"default {default}"]
+    details = [
+        documentation.range_text(),
+        "" if default in ("", None) or isinstance(default, bool) else f"default {default}",
+    ]
     details.append(f"or {documentation.env}=" if documentation.env else "")
     text = f"{documentation.doc} ({'; '.join(filter(None, details))})" if any(details) else documentation.doc
     text = text.replace("%", "%%")

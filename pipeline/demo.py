@@ -15,6 +15,7 @@ from pipeline.knobs import Knobs
 from pipeline.line import run_line
 from pipeline.models.tiny import write_tiny_model
 from pipeline.paths import Paths
+from pipeline.step import locked
 
 CLIPS = (
     ClipSpec("factory_001_worker_001_0000", duration_s=24.0, keyframe_interval=250, seed=1),
@@ -25,9 +26,19 @@ MAX_NEW_TOKENS = 600
 
 
 def main(knobs: DemoKnobs, common: CommonKnobs, console: Console) -> int:
-    """Make footage and model, run the same phases as `all` on them, and say where to look."""
-    started_s = time.monotonic()
+    """Make footage and model, run the same phases as `all` on them, and say where to look.
+
+    Raises:
+        PipelineError: another demo is at work in the same folder.
+    """
     home = Paths(Path(common.data).absolute())
+    with locked(home.demo() / ".lock", "the demo"):
+        return show(knobs, common, home, console)
+
+
+def show(knobs: DemoKnobs, common: CommonKnobs, home: Paths, console: Console) -> int:
+    """The demo itself."""
+    started_s = time.monotonic()
     paths = Paths(home.demo() / "data")
     console.say(f"made-up footage and a tiny random model go to {home.demo()}")
     model = home.tiny_model(FAMILY)

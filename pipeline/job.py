@@ -38,8 +38,9 @@ class Job:
     report: Callable[[str], None]
     """Says one line to the person at the terminal."""
     progress: Progress
-    publish: Callable[[str], None]
-    """Puts one product in place at once, before the unit is done: for what must outlive a failure."""
+    publish: Callable[[str], Path]
+    """Saves one product at once, before the unit is done, for what must outlive a failure. Says where it went: its
+    place, or the work folder while an earlier whole product is in place."""
     settings: dict[str, Any] = field(default_factory=dict)
     """The knobs that shape the product, as the manifest will have them."""
     libraries: dict[str, str] = field(default_factory=dict)

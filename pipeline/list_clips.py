@@ -6,7 +6,7 @@ import dataclasses
 import json
 from pathlib import Path
 
-from rich.table import Table
+from rich.table import Column, Table
 
 from pipeline.config import CommonKnobs, ListClipsKnobs
 from pipeline.console import Console, output, print_json
@@ -26,7 +26,7 @@ def main(knobs: ListClipsKnobs, common: CommonKnobs, console: Console) -> int:
     if knobs.json:
         print_json(json.dumps([dataclasses.asdict(row) for row in rows]))
         return 0
-    table = Table("clip", "seconds", "MB", "codec", "archive", title=worker)
+    table = Table(Column("clip", no_wrap=True), "seconds", "MB", "codec", "archive", title=worker)
     for row in rows:
         duration = "?" if row.duration_s is None else f"{row.duration_s:.1f}"
         table.add_row(row.clip, duration, f"{row.size_bytes / 1e6:.1f}", row.codec or "?", row.archive)

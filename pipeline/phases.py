@@ -16,8 +16,8 @@ class Phase:
     """One step of a line, run by step.py on one unit at a time.
 
     Its module has `inputs(paths, unit, knobs)` and `products(paths, unit, knobs)`, which name files, and `run(job)`.
-    If it needs them it also has `prepare(job)`, which may run ahead in a thread, and `load(knobs, report)`, which lends
-    its model.
+    If it needs them it also has `check(paths, unit, knobs)`, which looks at inputs before any model is loaded,
+    `prepare(job)`, which may run ahead in a thread, and `load(knobs, report)`, which lends its model.
     """
 
     name: str

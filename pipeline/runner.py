@@ -8,6 +8,7 @@ import importlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -71,6 +72,8 @@ def run_phase(
             still_to_redo = again is not None and not again.is_finished(unit)
             decision = decide(phase, module, unit, knobs, paths, still_to_redo or reparse)
             if decision.run:
+                if hasattr(module, "check"):
+                    module.check(paths, unit, knobs)
                 pending.append(unit)
             else:
                 summary.skipped.append(unit)
@@ -136,7 +139,7 @@ def _failures_counted(summary: Summary, units: Sequence[str], paths: Paths, cons
         yield
     except Exception as error:  # noqa: BLE001 — a bug in one unit, shown in full, must not cost the units behind it
         console.progress.stop()
-        told = error if isinstance(error, PipelineError) else _of_the_system(error, paths)
+        told = error if isinstance(error, PipelineError) else of_the_system(error, paths.data)
         if told is None:
             console.traceback()
             told = PipelineError(f"{type(error).__name__}: {error}", "this is a bug, please report the lines above")
@@ -144,11 +147,11 @@ def _failures_counted(summary: Summary, units: Sequence[str], paths: Paths, cons
         summary.failed |= dict.fromkeys(units, told.problem)
 
 
-def _of_the_system(error: Exception, paths: Paths) -> PipelineError | None:
+def of_the_system(error: Exception, data: Path) -> PipelineError | None:
     """What the system refused, in the user's words; None for anything else."""
     if not isinstance(error, OSError):
         return None
-    place = error.filename or paths.data
+    place = error.filename or data
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return PipelineError(
             f"the disk is full ({place})", "free some space, or move DATA= or HF_HOME= to another disk"

@@ -7,7 +7,7 @@ import json
 import os
 from pathlib import Path
 
-from rich.table import Table
+from rich.table import Column, Table
 
 from pipeline.config import CommonKnobs, StatusKnobs
 from pipeline.console import Console, output, print_json
@@ -29,7 +29,7 @@ def main(knobs: StatusKnobs, common: CommonKnobs, console: Console) -> int:
     if knobs.json:
         print_json(json.dumps(states))
         return 0
-    table = Table("clip", *(row.name for row in PHASES), title=str(paths.data))
+    table = Table(Column("clip", no_wrap=True), *(row.name for row in PHASES), title=str(paths.data))
     for clip, row in states.items():
         table.add_row(clip, *row.values())
     output().print(table)
@@ -56,7 +56,7 @@ def state_of(row: Phase, clip: str, paths: Paths) -> str:
         knobs = with_repo({row.name: read_knobs(row.knobs, {}, os.environ)}, [clip])[row.name]
         decision = decide(row, module, clip, knobs, paths, redo=False)
     except PipelineError as error:
-        return error.problem.partition(": ")[2] or error.problem
+        return "done, with other settings" if "other settings" in error.problem else error.problem
     if decision.run or decision.warn:
         return decision.reason
     dropped = sum(manifest.dropped.values())

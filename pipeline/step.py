@@ -112,10 +112,9 @@ def _digest_inputs(
 ) -> dict[str, FileDigest]:
     missing = [str(path) for path in files.values() if not path.is_file()]
     if missing:
-        earlier = " ".join(phase.needs) or "the path"
         raise PipelineError(
             f"{phase.name} of {unit} needs {', '.join(missing)}, which does not exist",
-            f"run {earlier} first: bash run.sh {earlier}" if phase.needs else "check the path",
+            f"bash run.sh {phase.name} --with-earlier makes what is missing" if phase.needs else "check the path",
         )
     return _digests(files, known)
 
@@ -130,13 +129,15 @@ def new_job(phase: Phase, module: ModuleType, unit: str, knobs: Knobs, paths: Pa
     places: dict[str, Path] = module.products(paths, unit, knobs)
     partials = {name: place.with_name(f".{place.name}.partial") for name, place in places.items()}
 
-    def publish(name: str) -> None:
-        """What is left of an earlier product does not belong to the new part."""
-        paths.manifest(phase.name, unit).unlink(missing_ok=True)
+    def publish(name: str) -> Path:
+        """Beside an earlier whole product the part waits in the work folder; else it goes into place at once."""
+        if paths.manifest(phase.name, unit).exists():
+            return Path(shutil.copy(partials[name], work / places[name].name))
         _put_in_place(partials[name], places[name])
         published.add(name)
         for other in places.keys() - published:
-            places[other].unlink(missing_ok=True)
+            places[other].unlink(missing_ok=True)  # what an unfinished run left there belongs to other parts
+        return places[name]
 
     published: set[str] = set()
     work = paths.work(phase.name, unit)
@@ -161,7 +162,7 @@ def make_unit(
             stay in the work folder for the next run.
     """
     paths, places = job.paths, module.products(job.paths, job.unit, job.knobs)
-    with _locked(paths.lock(phase.name, job.unit), f"{phase.name} of {job.unit}"):
+    with locked(paths.lock(phase.name, job.unit), f"{phase.name} of {job.unit}"):
         if not always and not decide(phase, module, job.unit, job.knobs, paths, redo=False).run:
             return None
         started_utc, started_s = datetime.now(UTC), time.monotonic()
@@ -169,17 +170,22 @@ def make_unit(
         inputs = _digest_inputs(phase, job.unit, module.inputs(paths, job.unit, job.knobs), {})
         file = paths.manifest(phase.name, job.unit)
         if fresh:
-            file.unlink(missing_ok=True)
             shutil.rmtree(job.work, ignore_errors=True)
-        before = read_model(file, Manifest, f"make it again: REDO={phase.name}") if file.exists() else None
         for folder in {place.parent for place in places.values()}:
             folder.mkdir(parents=True, exist_ok=True)
             sweep_partials(folder)
         for partial in job.products.values():
             partial.unlink(missing_ok=True)
         job.work.mkdir(parents=True, exist_ok=True)
-        counts: Counts = module.run(dataclasses.replace(job, inputs=inputs))
-        if counts.settings is not None and before is not None:  # what the earlier run took still is what it cost
+        try:
+            counts: Counts = module.run(dataclasses.replace(job, inputs=inputs))
+        except BaseException:
+            for partial in job.products.values():
+                partial.unlink(missing_ok=True)
+            _remove_if_empty(job.work)
+            raise
+        if counts.settings is not None and file.exists():  # what the earlier run took still is what it cost
+            before = read_model(file, Manifest, f"make it again: REDO={phase.name}")
             counts.made, counts.details = before.made | counts.made, before.details | counts.details
         file.unlink(missing_ok=True)  # from here until it is written again the unit counts as not made
         for name, place in places.items():
@@ -205,10 +211,15 @@ def make_unit(
         write_model(file, manifest)
         if counts.settings is None:
             shutil.rmtree(job.work, ignore_errors=True)
-        for folder in (job.work, job.work.parent, job.work.parent.parent):
-            with contextlib.suppress(OSError):  # stays while something is in it
-                folder.rmdir()
+        _remove_if_empty(job.work)
     return counts, manifest
+
+
+def _remove_if_empty(work: Path) -> None:
+    """A unit's work folder and those around it; each stays while something is in it."""
+    for folder in (work, work.parent, work.parent.parent):
+        with contextlib.suppress(OSError):
+            folder.rmdir()
 
 
 def _put_in_place(partial: Path, place: Path) -> None:
@@ -218,7 +229,7 @@ def _put_in_place(partial: Path, place: Path) -> None:
 
 
 @contextlib.contextmanager
-def _locked(file: Path, what: str) -> Iterator[None]:
+def locked(file: Path, what: str) -> Iterator[None]:
     """Hold the unit for this process; the lock goes with the process, however it ends."""
     file.parent.mkdir(parents=True, exist_ok=True)
     sweep_partials(file.parent)

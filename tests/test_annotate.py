@@ -303,8 +303,10 @@ def test_a_hole_in_the_footage_is_counted_and_told(home: Home, monkeypatch: pyte
     assert home.run().made == [CLIPS[0]]
     gaps = home.annotations().provenance.sampling.decode_gaps
     assert gaps
-    assert len(script.asked[0][0].pts_s) + len(gaps) == 6
-    assert home.manifest().dropped["frames_not_decodable"] == len(gaps)
+    assert len(script.asked[0][0].pts_s) + sum(gap.t_end_s - gap.t_start_s for gap in gaps) == 6
+    assert home.manifest().dropped["seconds_not_decodable"] >= 1
+    assert home.annotations().needs_review
+    assert "footage_missing" in [warning.code for warning in home.annotations().warnings]
 
 
 def test_ones_own_footage_without_calibration_stays_as_it_is(home: Home, tmp_path: Path) -> None:
@@ -424,3 +426,28 @@ def test_all_on_an_ordinary_camera_leaves_rectification_out(home: Home, tmp_path
     assert home.annotations("kitchen").boxes.space == "raw_px"
     assert main(["check-rectify", *flags[:6]], {}) == 1
     assert main(["status", "--data", str(home.paths.data)], {}) == 0
+
+
+def test_a_redo_that_fails_keeps_what_was_paid_for(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    scripted(monkeypatch, idle(0, 6))
+    home.run()
+    before = home.bytes()
+    scripted(monkeypatch, "no json", "none either")
+    problem = home.run(redo=("annotate",), fps=2.0).failed[CLIPS[0]]
+    assert "no usable segment" in problem
+    assert home.bytes() == before
+    assert home.run().skipped == [CLIPS[0]]
+    assert "no json" in (home.paths.work("annotate", CLIPS[0]) / home.paths.raw_response(CLIPS[0]).name).read_text()
+
+
+@pytest.mark.parametrize("fault", ["video", "calibration"])
+def test_bad_footage_is_found_out_before_the_model_is_loaded(
+    home: Home, fault: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(annotate, "load", lambda *_: pytest.fail("the model was loaded"))
+    if fault == "video":
+        home.paths.clip_video(CLIPS[0]).write_bytes(b"no video")
+    else:
+        home.paths.raw_intrinsics(CLIPS[0]).write_text('{"model": "fisheye"}')
+    assert home.run().failed
+    assert "REDO=download,extract" in capfd.readouterr().err

@@ -109,3 +109,22 @@ def test_naming_the_repository_that_is_meant_anyway_changes_nothing() -> None:
     clips = ["factory_001_worker_001_0000"]
     explicit = with_repo({"download": DownloadKnobs(repo="builddotai/Egocentric-100K")}, clips)
     assert with_repo({"download": DownloadKnobs()}, clips) == explicit
+
+
+def test_help_shows_every_default(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        build_parser().parse_args(["annotate", "--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    assert "default 1.0" in text
+    assert "default 0.0" in text
+
+
+def test_a_full_disk_is_told_by_commands_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("pipeline.status.main", full)
+    assert main(["status", "--data", str(tmp_path)], {}) == 1
+    assert "the disk is full" in capfd.readouterr().err

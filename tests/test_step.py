@@ -118,7 +118,7 @@ def test_changed_code_runs_again_without_a_model_and_is_kept_with_one(
 
 def test_missing_input_says_what_to_run(paths: Paths, capfd: pytest.CaptureFixture[str]) -> None:
     assert set(run(paths, units="ac").failed) == {"c"}
-    assert "bash run.sh earlier" in capfd.readouterr().err
+    assert "bash run.sh toy --with-earlier" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize("fault", ["fail", "bug", "full", "keep then fail"])
@@ -218,12 +218,19 @@ def test_a_unit_that_another_run_made_meanwhile_is_not_made_twice(
     assert made == ["a", "b"]
 
 
-def test_a_failed_remake_leaves_no_old_product_beside_a_new_part(paths: Paths) -> None:
+def test_a_failed_remake_leaves_the_earlier_product_whole(paths: Paths) -> None:
+    """The part that must outlive the failure waits beside it."""
     run(paths)
+    before = {file.name: file.read_bytes() for file in (paths.data / "out").iterdir()}
+    settings = manifest(paths)
     (paths.data / "a.txt").write_text("keep then fail")
     assert set(run(paths).failed) == {"a"}
-    assert (paths.data / "out/a.out").read_text() == "kept"
-    assert not (paths.data / "out/a.copy").exists()
+    assert set(run(paths, redo=("toy",)).failed) == {"a"}
+    assert {
+        file.name: file.read_bytes() for file in (paths.data / "out").iterdir() if file.suffix != ".partial"
+    } == before
+    assert manifest(paths) == settings
+    assert (paths.work("toy", "a") / "a.out").read_text() == "kept"
 
 
 def test_a_folder_named_by_a_knob_counts_by_its_content(paths: Paths, tmp_path: Path) -> None:

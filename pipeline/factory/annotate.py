@@ -6,10 +6,12 @@ import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.config import AnnotateKnobs
+from pipeline.errors import PipelineError
 from pipeline.factory.footage import Footage, Stretch, open_footage
 from pipeline.job import Counts, Job
 from pipeline.ops.camera.source import clip_source
@@ -44,14 +46,19 @@ def products(paths: Paths, unit: str, knobs: AnnotateKnobs) -> dict[str, Path]:
     }
 
 
-def load(knobs: AnnotateKnobs, report: Callable[[str], None]) -> AbstractContextManager[Annotator]:
-    """Lend the model, once for all clips; a prompt that is no good is found out before minutes of loading.
+def check(paths: Paths, unit: str, knobs: AnnotateKnobs) -> None:
+    """Look at footage, camera and prompts: what is no good is found out before minutes of fetching and loading.
 
     Raises:
-        PipelineError: a prompt cannot be read, or the model cannot be had.
+        PipelineError: the video, its calibration or a prompt cannot be used.
     """
+    open_footage(paths, unit, knobs)
     load_prompt(Path(knobs.prompt))
     load_prompt(Path(knobs.retry_prompt))
+
+
+def load(knobs: AnnotateKnobs, report: Callable[[str], None]) -> AbstractContextManager[Annotator]:
+    """Lend the model, once for all clips."""
     from pipeline.models.loading import lend
     from pipeline.models.qwen_vl import load_annotator
 
@@ -98,6 +105,7 @@ def run(job: Job) -> Counts:
         if not job.paths.raw_response_context(job.unit).exists():
             job.products["raw_response_context"].write_text(context.model_dump_json(indent=2) + "\n", encoding="utf-8")
         details: dict[str, object] = {"from_raw": True}
+        file = job.paths.raw_response(job.unit)
     else:
         prepared: Prepared = job.prepared
         footage = prepared.interview.footage
@@ -108,11 +116,16 @@ def run(job: Job) -> Counts:
         details = cost_of(notebook, job.knobs.price_per_hour)
         job.products["raw_response"].write_bytes(words.encode("utf-8", "surrogatepass"))
         job.products["raw_response_context"].write_text(context.model_dump_json(indent=2) + "\n", encoding="utf-8")
-        job.publish("raw_response")
+        file = job.publish("raw_response")
         job.publish("raw_response_context")
-    annotations = annotations_from(parse_answers(words, context.duration_s), context)
+    try:
+        annotations = annotations_from(parse_answers(words, context.duration_s), context)
+    except PipelineError as error:
+        raise PipelineError(error.problem, f"the whole answer is in {file}; {error.fix}") from None
     job.products["annotations"].write_text(annotations.model_dump_json(indent=2) + "\n", encoding="utf-8")
     job.products["timeline"].write_bytes(jpeg(segments_picture(annotations, _middle_frames(footage, annotations))))
+    review = f"; needs review: {', '.join(sorted({item.code for item in annotations.warnings}))}"
+    job.report(f"{job.paths.annotations(job.unit)}{review if annotations.needs_review else ''}")
     counts = _counts(annotations, details)
     counts.settings = context.settings if job.knobs.from_raw else None
     return counts
@@ -139,9 +152,9 @@ def _counts(annotations: Annotations, details: dict[str, object]) -> Counts:
         if repair.rule.startswith("dropped_"):
             reason = f"segments_{repair.rule.removeprefix('dropped_')}"
             dropped[reason] = dropped.get(reason, 0) + 1
-    gaps = len(annotations.provenance.sampling.decode_gaps)
-    if gaps:
-        dropped["frames_not_decodable"] = gaps
+    unseen_s = sum(gap.t_end_s - gap.t_start_s for gap in annotations.provenance.sampling.decode_gaps)
+    if unseen_s:
+        dropped["seconds_not_decodable"] = ceil(unseen_s)
     made: dict[str, int | float | str] = {
         "segments": len(annotations.segments),
         "active_share": annotations.quality.active_share,

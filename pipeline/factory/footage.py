@@ -116,7 +116,12 @@ def open_footage(paths: Paths, clip: str, knobs: CameraKnobs) -> Footage:
         PipelineError: the video or the calibration is missing, unreadable or nonsense.
     """
     source = clip_source(paths, clip, knobs.video, knobs.intrinsics)
-    facts = probe(source.video)
-    return Footage(
-        clip, source.video, facts, camera_of(source, facts.size_wh, knobs.allow_aspect), knobs.rectify_balance
-    )
+    try:
+        facts = probe(source.video)
+        camera = camera_of(source, facts.size_wh, knobs.allow_aspect)
+    except PipelineError as error:
+        if knobs.video or knobs.intrinsics:
+            raise
+        again = f"REDO=download,extract bash run.sh extract --with-earlier --clip {clip}"
+        raise PipelineError(error.problem, f"{again} fetches it again") from None
+    return Footage(clip, source.video, facts, camera, knobs.rectify_balance)

@@ -191,7 +191,7 @@ def conduct(
             next_step = follow_up(found, length_s=window.end_s - start_s, step_s=1 / interview.knobs.fps)
             if next_step.action == "accept" or (next_step.action == "retry" and retried):
                 break
-            report(f"{title}: {next_step.reason}; asking again")
+            report(f"{title}, answer {len(notebook.answers)}: {next_step.reason}; asking again")
             if next_step.from_s is not None:
                 start_s, stretch, kind, retried = start_s + next_step.from_s, None, "continuation", False
                 last_subtask = _subtask(found.objects[-1])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from pathlib import Path
 
 from pipeline.config import AnnotateKnobs
 from pipeline.errors import PipelineError
@@ -16,7 +18,7 @@ from pipeline.ops.hub.token import load_token
 from pipeline.ops.timeline.answers import parse_answers, pts_digest
 from pipeline.schema.answers import AnswerRecord, RawResponse
 from pipeline.schema.base import read_model
-from pipeline.schema.provenance import Decoding, ModelSource, Sampling
+from pipeline.schema.provenance import DecodeGap, Decoding, ModelSource, Sampling
 
 
 def saved_response(job: Job, footage: Footage) -> tuple[str, RawResponse]:
@@ -76,7 +78,7 @@ def context_of(interview: Interview, notebook: Notebook) -> RawResponse:
     """All that is needed to parse the words again and get the same bytes."""
     footage, annotator, knobs = interview.footage, interview.annotator, interview.knobs
     records = tuple(saved.record for saved in notebook.answers)
-    gaps = {(gap.t_start_s, gap.t_end_s): gap for saved in notebook.answers for gap in saved.gaps}
+    gaps = merged([gap for saved in notebook.answers for gap in saved.gaps])
     times_s = sorted({time_s for record in records for time_s in record.sampled_pts_s})
     return RawResponse(
         clip=footage.clip,
@@ -89,11 +91,12 @@ def context_of(interview: Interview, notebook: Notebook) -> RawResponse:
             fps=knobs.fps,
             frames=len(times_s),
             pts_digest=pts_digest(times_s),
-            decode_gaps=tuple(gaps[key] for key in sorted(gaps)),
+            decode_gaps=gaps,
         ),
         model=ModelSource(
-            id=annotator.model_id,
-            revision=annotator.revision,
+            # A local folder is known by its content, wherever it lies.
+            id=annotator.model_id if annotator.revision else Path(annotator.model_id).name,
+            revision=annotator.revision or notebook.settings["model"],
             family=annotator.family.name,
             dtype=annotator.dtype_name,
         ),
@@ -103,6 +106,18 @@ def context_of(interview: Interview, notebook: Notebook) -> RawResponse:
         settings=notebook.settings,
         answers=records,
     )
+
+
+def merged(gaps: Sequence[DecodeGap]) -> tuple[DecodeGap, ...]:
+    """Gaps that touch or overlap as one, so that what several answers missed counts once; the first reason stays."""
+    joined: list[DecodeGap] = []
+    for gap in sorted(gaps, key=lambda gap: (gap.t_start_s, gap.t_end_s)):
+        if joined and gap.t_start_s <= joined[-1].t_end_s + 1e-6:
+            end_s = max(gap.t_end_s, joined[-1].t_end_s)
+            joined[-1] = joined[-1].model_copy(update={"t_end_s": end_s})
+        else:
+            joined.append(gap)
+    return tuple(joined)
 
 
 def cost_of(notebook: Notebook, price_per_hour: float) -> dict[str, object]:

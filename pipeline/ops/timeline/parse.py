@@ -62,7 +62,7 @@ def annotations_from(answers: Sequence[Answer], record: RawResponse) -> Annotati
     step_s = 1 / record.sampling.fps
     step_ms = to_ms(step_s)
     stretches = _stretches(_read_all(answers, record))
-    notices = _notices(stretches, step_ms)
+    notices = [*_unseen(record), *_notices(stretches, step_ms)]
     log = RepairLog([repair for stretch in stretches for repair in stretch.best.log.repairs])
     said = [draft for stretch in stretches for draft in stretch.best.drafts]
     timeline = settle(
@@ -132,6 +132,17 @@ def _stretches(read: Sequence[_Read]) -> list[_Stretch]:
         else:
             grouped.append([item])
     return [_Stretch(tuple(attempts)) for attempts in grouped]
+
+
+def _unseen(record: RawResponse) -> list[ClipWarning]:
+    """What the model could not be shown."""
+    gaps = record.sampling.decode_gaps
+    if not gaps:
+        return []
+    seconds = sum(gap.t_end_s - gap.t_start_s for gap in gaps)
+    where = ", ".join(f"{seconds_text(gap.t_start_s)} to {seconds_text(gap.t_end_s)} s" for gap in gaps[:10])
+    detail = f"{seconds / record.duration_s:.0%} of the clip could not be decoded and was not seen: {where}"
+    return [ClipWarning(code="footage_missing", detail=detail)]
 
 
 def _notices(stretches: Sequence[_Stretch], step_ms: int) -> list[ClipWarning]:
