@@ -23,6 +23,8 @@ CLIPS = (
 )
 FAMILY = "qwen2_5-vl"
 MAX_NEW_TOKENS = 600
+WINDOW_S, OVERLAP_S = 8.0, 2.0
+"""Several short questions a clip: more to look at, and the joining of windows is shown as well."""
 
 
 def main(knobs: DemoKnobs, common: CommonKnobs, console: Console) -> int:
@@ -55,16 +57,21 @@ def show(knobs: DemoKnobs, common: CommonKnobs, home: Paths, console: Console) -
     rows = phases.line_phases(knobs.line)
     knobs_of: dict[str, Knobs] = {row.name: row.knobs() for row in rows}
     knobs_of["annotate"] = AnnotateKnobs(
-        model=str(model), max_new_tokens=MAX_NEW_TOKENS, max_answers=2, price_per_hour=0.0
+        model=str(model),
+        max_new_tokens=MAX_NEW_TOKENS,
+        max_answers=2,
+        window_s=WINDOW_S,
+        overlap_s=OVERLAP_S,
+        price_per_hour=0.0,
     )
     clips = tuple(spec.clip for spec in CLIPS)
     status = run_line(rows, clips, knobs_of, dataclasses.replace(common, data=str(paths.data)), console)
     if status == 0:
-        first = clips[0]
         console.say(f"done in {time.monotonic() - started_s:.0f} s. Look at:")
-        console.say(f"  {paths.debug(first, 'side_by_side')}    one frame as filmed and as rectified")
-        console.say(f"  {paths.timeline(first)}    the segments as a picture")
-        console.say(f"  {paths.annotations(first)}    the same as JSON")
+        for clip in clips:
+            console.say(f"  {paths.debug(clip, 'side_by_side')}    one frame as filmed and as rectified")
+            console.say(f"  {paths.timeline(clip)}    the segments as a picture")
+            console.say(f"  {paths.annotations(clip)}    the same as JSON")
         console.say(
             "The weights are random, so the words mean nothing; times, boxes and repairs are handled as in earnest."
         )
