@@ -49,7 +49,7 @@ def run_line(
     failed: dict[str, set[str]] = {}
     for row in rows:
         knobs = knobs_of[row.name]
-        if reason := _nothing_to_do(row, knobs, own_video, len(rows)):
+        if reason := _nothing_to_do(knobs, own_video, len(rows)):
             console.say(f"{row.name}: {reason}")
             continue
         lost = set[str]().union(*(failed.get(earlier, set()) for earlier in row.needs))
@@ -64,7 +64,7 @@ def run_line(
     return 1 if any(summary.failed for summary in summaries) else 0
 
 
-def _nothing_to_do(row: Phase, knobs: Knobs, own_video: bool, phases_asked: int) -> str:
+def _nothing_to_do(knobs: Knobs, own_video: bool, phases_asked: int) -> str:
     """Why a phase of a longer run does not concern this footage; empty where it does."""
     if own_video and not isinstance(knobs, CameraKnobs):
         return "nothing to do for one's own video"
