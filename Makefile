@@ -1,4 +1,4 @@
-# Phases as targets. Parameters: CLIP= MODEL= DATA= REPO= PROMPT= REDO= VIDEO= INTRINSICS= ENGINE=auto|docker|podman|native ARGS="--flags"
+# Phases as targets. Parameters: CLIP= MODEL= REPO= PROMPT= VIDEO= INTRINSICS=, SCENARIO= NAME= TAKES= RELEASE= PARTS= SPLIT=, DATA= REDO= ENGINE=auto|docker|podman|native ARGS="--flags"
 # Given on the command line they reach the pipeline by the environment, under the same names.
 
 SHELL := bash
@@ -9,7 +9,7 @@ PHASES := $(shell sed -n 's/^        name="\(.*\)",$$/\1/p' pipeline/phases.py)
 COMMANDS := $(shell sed -n 's/^    Command."\([^"]*\)".*/\1/p' pipeline/phases.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help all $(PHASES) $(COMMANDS) test test-fast check bench bench-gpu pins clean
+.PHONY: help all egoexo $(PHASES) $(COMMANDS) test test-fast check bench bench-gpu pins clean
 
 help: ## this list
 	@echo "Phases (make PHASE first makes what is missing of the earlier ones):"
@@ -21,6 +21,9 @@ help: ## this list
 
 all: ## the whole factory line for CLIP= (default: two clips of Egocentric-100K)
 	@ENGINE=$(ENGINE) bash run.sh all $(ARGS)
+
+egoexo: ## the whole Ego-Exo4D line for SCENARIO= (cooking, health, …) or NAME= TAKES=
+	@ENGINE=$(ENGINE) bash run.sh egoexo $(ARGS)
 
 $(PHASES):
 	@ENGINE=$(ENGINE) bash run.sh $@ --with-earlier $(ARGS)

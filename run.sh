@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# bash run.sh all | demo | PHASE [--flags]    sets up what is missing, then runs it here, without Docker or make
-# bash run.sh setup [dev]                     only sets up (dev: with what tests need)
-# Parameters by environment, as with make: CLIP= MODEL= DATA= REPO= PROMPT= REDO= VIDEO= INTRINSICS=; HF_TOKEN= or HF_KEY=
+# bash run.sh all | egoexo | demo | PHASE [--flags]    sets up what is missing, then runs it here, without Docker or make
+# bash run.sh setup [dev]                              only sets up (dev: with what tests need)
+# Parameters by environment, as with make: CLIP= MODEL= DATA= REPO= PROMPT= REDO= VIDEO= INTRINSICS= SCENARIO= …; HF_TOKEN= or HF_KEY=
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
@@ -64,7 +64,7 @@ set_up() { # [dev]: makes .venv hold exactly the pins; a stamp, written last, sa
 }
 
 choose_engine() { # COMMAND: doctor tells about every engine, the other commands only look
-    case "$1" in doctor | status | list-clips | tiny-model) return ;; esac
+    case "$1" in doctor | status | list-clips | list-takes | tiny-model) return ;; esac
     case "${ENGINE:-native}" in
         native) ;;
         auto) say "engine: native (this version has no container images yet)" ;;

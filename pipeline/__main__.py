@@ -18,10 +18,14 @@ from pipeline.config import AnnotateKnobs, CommonKnobs
 from pipeline.console import Console
 from pipeline.errors import PipelineError
 from pipeline.knobs import Knobs, flag_of, knob_doc, read_knobs
-from pipeline.line import run_line, units_of, with_repo
+from pipeline.line import check_redo, run_line, with_repo
 from pipeline.ops.hub.token import load_token
 from pipeline.paths import Paths
 from pipeline.runner import of_the_system
+from pipeline.units import Clips, select
+
+LINE_COMMANDS = {"all": "factory", "egoexo": "egoexo"}
+"""Word on the command line → the line whose phases it runs."""
 
 
 def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
@@ -36,9 +40,11 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
         rows = () if command else selected_phases(options.command, options.with_earlier)
         chosen = (command,) if command else rows
         knobs_of = {row.name: read_knobs(row.knobs, given, environment) for row in chosen}
-        units = units_of(knobs_of, common)
-        knobs_of = with_repo(knobs_of, units)
+        check_redo(common)
         make_data_folder(Path(common.data))
+        selection = select(rows, knobs_of, common, Paths(Path(common.data).absolute()))
+        if isinstance(selection, Clips):
+            knobs_of = with_repo(knobs_of, selection.names)
     except PipelineError as error:
         console.error(str(error))
         return 2
@@ -47,11 +53,11 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
             status: int = importlib.import_module(command.module).main(knobs_of[command.name], common, console)
             return status
         annotate = knobs_of.get("annotate")
-        if isinstance(annotate, AnnotateKnobs) and annotate.plan:
+        if isinstance(annotate, AnnotateKnobs) and annotate.plan and isinstance(selection, Clips):
             from pipeline.plan import show_plans  # the libraries of models take seconds to import
 
-            return show_plans(Paths(Path(common.data).absolute()), units, annotate)
-        return run_line(rows, units, knobs_of, common, console)
+            return show_plans(Paths(Path(common.data).absolute()), selection.names, annotate)
+        return run_line(rows, selection, knobs_of, common, console)
     except (PipelineError, OSError) as error:
         console.progress.stop()
         told = error if isinstance(error, PipelineError) else of_the_system(error, Path(common.data))
@@ -81,8 +87,8 @@ def make_data_folder(folder: Path) -> None:
 
 def selected_phases(command: str, with_earlier: bool) -> tuple[phases.Phase, ...]:
     """The rows that one word on the command line stands for."""
-    if command == "all":
-        return phases.line_phases("factory")
+    if command in LINE_COMMANDS:
+        return phases.line_phases(LINE_COMMANDS[command])
     return phases.with_earlier(command) if with_earlier else (phases.phase(command),)
 
 
@@ -90,8 +96,9 @@ def build_parser() -> argparse.ArgumentParser:
     """One subcommand a phase and command, one flag a knob."""
     parser = argparse.ArgumentParser(prog="python -m pipeline", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="PHASE")
-    line = phases.line_phases("factory")
-    _add_command(commands, "all", "download → extract → check-rectify → annotate", [row.knobs for row in line])
+    for command_name, line in LINE_COMMANDS.items():
+        rows = phases.line_phases(line)
+        _add_command(commands, command_name, " → ".join(row.name for row in rows), [row.knobs for row in rows])
     for row in phases.PHASES:
         classes = [earlier.knobs for earlier in phases.with_earlier(row.name)]
         _add_command(commands, row.name, row.help, classes)
@@ -122,6 +129,9 @@ def _add_command(
 
 def _add_flag(parser: argparse.ArgumentParser, item: dataclasses.Field[Any], hint: Any) -> None:
     documentation = knob_doc(item)
+    if documentation.positional:
+        parser.add_argument(item.name, nargs="?", choices=documentation.choices, help=documentation.doc)
+        return
     default = " ".join(item.default) if isinstance(item.default, tuple) else item.default
     details = [
         documentation.range_text(),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from pipeline.config_egoexo import DatasetKnobs
 from pipeline.errors import PipelineError
 from pipeline.knobs import Knobs, knob
 from pipeline.schema.egocentric import EGOCENTRIC_100K
@@ -201,7 +202,7 @@ class TinyModelKnobs(Knobs):
 class DemoKnobs(Knobs):
     """Knobs of `demo`."""
 
-    line: str = knob("factory", "which line to show", choices=("factory",), env="LINE")
+    line: str = knob("factory", "which line to show", choices=("factory", "egoexo"), env="LINE", positional=True)
 
 
 @dataclass(frozen=True)
@@ -219,7 +220,7 @@ class DoctorKnobs(RepoKnobs):
 
 
 @dataclass(frozen=True)
-class StatusKnobs(Knobs):
+class StatusKnobs(DatasetKnobs):
     """Knobs of `status`."""
 
     json: bool = knob(False, "print JSON in place of a table")

@@ -31,8 +31,8 @@ PIPE_WIDTH = 200
 
 def output() -> RichConsole:
     """For what a command is asked to print: stdout, as wide as the window, or as a file can take."""
-    plain = RichConsole()
-    return plain if plain.is_terminal else RichConsole(width=PIPE_WIDTH)
+    plain = RichConsole(emoji=False)
+    return plain if plain.is_terminal else RichConsole(width=PIPE_WIDTH, emoji=False)
 
 
 def print_json(text: str) -> None:
@@ -107,7 +107,7 @@ class Console:
     """Lines for people, on stderr, so that stdout is free for what a command is asked to print."""
 
     def __init__(self) -> None:
-        self.rich = RichConsole(stderr=True, soft_wrap=True)
+        self.rich = RichConsole(stderr=True, soft_wrap=True, emoji=False)
         self.progress = Bar(self.rich)
 
     def say(self, text: str) -> None:

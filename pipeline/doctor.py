@@ -21,9 +21,9 @@ from rich.table import Table
 from pipeline.config import AnnotateKnobs, CommonKnobs, DoctorKnobs
 from pipeline.console import Console, output, print_json
 from pipeline.errors import PipelineError
-from pipeline.line import units_of
 from pipeline.ops.model.memory_plan import MemoryPlan
 from pipeline.schema.egocentric import layout_of
+from pipeline.units import clips_of
 
 ROOT = Path(__file__).parents[1]
 
@@ -173,7 +173,7 @@ def check_disk(knobs: DoctorKnobs, common: CommonKnobs) -> list[Finding]:
     """Free space against what the chosen run will still write, disk by disk."""
     from huggingface_hub import constants
 
-    clips = len(units_of({"doctor": knobs}, common))
+    clips = len(clips_of({"doctor": knobs}, common))
     data_gb = CLIP_GB * clips + ARCHIVE_GB
     needs = [(Path(common.data).absolute(), data_gb, f"{clips} clips and an archive {data_gb:.1f} GB")]
     if not Path(knobs.model).is_dir():
@@ -216,7 +216,7 @@ def check_token(knobs: DoctorKnobs, common: CommonKnobs) -> list[Finding]:
     from pipeline.ops.hub.remote_file import RemoteFile
     from pipeline.ops.hub.token import load_token
 
-    clip = units_of({"doctor": knobs}, common)[0]
+    clip = clips_of({"doctor": knobs}, common)[0]
     layout = layout_of(clip)
     repo = knobs.repo or layout.repo
     try:

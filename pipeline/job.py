@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Event
 from typing import Any, Protocol
 
 from pipeline.paths import Paths
@@ -26,13 +27,13 @@ class Job:
     """One phase on one unit."""
 
     unit: str
-    """Clip id."""
+    """Clip id; name of a data set; or a take as `dataset/take_uid`."""
     knobs: Any
     """The phase's frozen dataclass out of config.py."""
     paths: Paths
     """Every path below data/: the final places."""
     products: dict[str, Path]
-    """Name → temporary path to write; renamed into place when the phase returns."""
+    """Name → temporary path of the file or folder to write; renamed into place when the phase returns."""
     work: Path
     """Private folder for partial results: survives a kill, removed on success."""
     report: Callable[[str], None]
@@ -51,6 +52,10 @@ class Job:
     """What the module's `prepare` returned."""
     model: Any = None
     """What the module's `load` lent."""
+    stop: Event = field(default_factory=Event)
+    """Set when the run is being stopped: what waits in a thread of its own must look at it."""
+    turn: Event = field(default_factory=Event)
+    """Set when all units before this one are over, however they ended: what they took of the disk is free again."""
 
 
 @dataclass
@@ -62,5 +67,7 @@ class Counts:
     """Reason → how many."""
     details: dict[str, Any] = field(default_factory=dict)
     """Anything else worth keeping in the manifest, JSON-shaped."""
+    incomplete: list[str] = field(default_factory=list)
+    """What is missing of a unit that is of use all the same; makes the exit status 1 until the unit is whole."""
     settings: dict[str, Any] | None = None
     """Settings of an earlier run whose saved work this product was made from; None: those of this run."""

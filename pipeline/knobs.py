@@ -26,6 +26,8 @@ class KnobDoc:
     """Environment variable, and Make parameter, of the same meaning; the flag wins."""
     shapes_product: bool = True
     """False for knobs that leave the product's bytes alone, so that changing one is no reason to make it again."""
+    positional: bool = False
+    """Given as a plain word on the command line, without a flag."""
     is_file: bool = False
     """Where the value names a file or folder, its content counts and not its name."""
 
@@ -66,6 +68,10 @@ class Knobs:
         hints = get_type_hints(type(self))
         for item in dataclasses.fields(self):
             _check(item.name, getattr(self, item.name), hints[item.name], knob_doc(item))
+
+    def also_shaping(self) -> dict[str, Any]:
+        """Values that shape this phase's product beyond the knobs marked so, which are the same for all phases."""
+        return {}
 
 
 def _check(name: str, value: Any, hint: Any, documentation: KnobDoc) -> None:

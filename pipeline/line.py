@@ -6,71 +6,65 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from pipeline.config import NO_CALIBRATION, CameraKnobs, CheckRectifyKnobs, CommonKnobs, RepoKnobs
+from pipeline.config import CommonKnobs, RepoKnobs
 from pipeline.console import Console
 from pipeline.errors import PipelineError
 from pipeline.knobs import Knobs
 from pipeline.paths import Paths
 from pipeline.phases import PHASES, Phase
 from pipeline.runner import Summary, run_phase
-from pipeline.schema.egocentric import EGOCENTRIC_100K, LAYOUTS, layout_of
+from pipeline.schema.egocentric import layout_of
+from pipeline.units import RELEASE_UNIT, Selection
 
 
-def units_of(knobs_of: Mapping[str, Knobs], common: CommonKnobs) -> tuple[str, ...]:
-    """The clips to work on: one's own video, those asked for, or the repository's default ones.
+def check_redo(common: CommonKnobs) -> None:
+    """Refuse a REDO of what is no phase.
 
     Raises:
-        PipelineError: a clip's name belongs to no known data set, or REDO names no phase.
+        PipelineError: REDO names no phase.
     """
     known = {row.name for row in PHASES} | {"all"}
     if unknown := sorted(set(common.redo) - known):
         raise PipelineError(f"--redo names {', '.join(unknown)}", f"phases are: {', '.join(sorted(known))}")
-    videos = {getattr(knobs, "video", "") for knobs in knobs_of.values()} - {""}
-    if videos:
-        if common.clip:
-            raise PipelineError(
-                f"both CLIP={','.join(common.clip)} and VIDEO={videos.pop()} are given", "give one of them"
-            )
-        return (Path(videos.pop()).stem,)
-    for clip in common.clip:
-        layout_of(clip)
-    repo = next((knobs.repo for knobs in knobs_of.values() if isinstance(knobs, RepoKnobs)), "")
-    layout = next((row for row in LAYOUTS if row.repo == repo), EGOCENTRIC_100K)
-    return common.clip or layout.default_clips
 
 
 def run_line(
-    rows: Sequence[Phase], units: Sequence[str], knobs_of: Mapping[str, Knobs], common: CommonKnobs, console: Console
+    rows: Sequence[Phase], selection: Selection, knobs_of: Mapping[str, Knobs], common: CommonKnobs, console: Console
 ) -> int:
-    """Run the phases in order and say how it ended; 0 when every unit of every phase is done, else 1."""
+    """Run the phases in order and say how it ended; 0 when every unit of every phase is done and whole, else 1."""
     paths = Paths(Path(common.data).absolute())
-    own_video = any(getattr(knobs, "video", "") for knobs in knobs_of.values())
     summaries: list[Summary] = []
     failed: dict[str, set[str]] = {}
+    planned: set[str] = set()
     for row in rows:
-        knobs = knobs_of[row.name]
-        if reason := _nothing_to_do(knobs, own_video, len(rows)):
+        if planned & set(row.needs):
+            planned.add(row.name)
+            console.say(f"{row.name}: not run, {' and '.join(row.needs)} was only planned")
+            continue
+        if reason := selection.nothing_to_do(row, len(rows)):
             console.say(f"{row.name}: {reason}")
             continue
         lost = set[str]().union(*(failed.get(earlier, set()) for earlier in row.needs))
-        summary = run_phase(row, [unit for unit in units if unit not in lost], knobs, paths, console, common.redo)
-        for unit in lost & set(units):
+        try:
+            units = selection.units(row)
+        except PipelineError as error:
+            if not lost:
+                raise
+            units = ()  # what would have named them failed, and said so
+            console.error(f"{row.name}: not run: {error.problem}")
+        not_to_run = {unit for unit in units if {unit, unit.partition("/")[0], RELEASE_UNIT} & lost}
+        can_run = [unit for unit in units if unit not in not_to_run]
+        summary = run_phase(row, can_run, knobs_of[row.name], paths, console, common.redo)
+        for unit in sorted(not_to_run):
             summary.failed[unit] = f"not run: {' or '.join(row.needs)} failed"
             console.error(f"{row.name} {unit}: {summary.failed[unit]}")
-        failed[row.name] = set(summary.failed)
+        failed[row.name] = set(summary.failed) | lost
+        if summary.only_planned:
+            planned.add(row.name)
         summaries.append(summary)
-    if len(units) * len(rows) > 1:
+    if sum(len(summary.made) + len(summary.skipped) + len(summary.failed) for summary in summaries) > 1:
         _say_all(summaries, console)
-    return 1 if any(summary.failed for summary in summaries) else 0
-
-
-def _nothing_to_do(knobs: Knobs, own_video: bool, phases_asked: int) -> str:
-    """Why a phase of a longer run does not concern this footage; empty where it does."""
-    if own_video and not isinstance(knobs, CameraKnobs):
-        return "nothing to do for one's own video"
-    if isinstance(knobs, CheckRectifyKnobs) and knobs.intrinsics == NO_CALIBRATION and phases_asked > 1:
-        return "nothing to rectify for an ordinary camera"
-    return ""
+    return 0 if all(summary.is_good for summary in summaries) else 1
 
 
 def with_repo(knobs_of: Mapping[str, Knobs], units: Sequence[str]) -> dict[str, Knobs]:
@@ -87,4 +81,5 @@ def _say_all(summaries: Sequence[Summary], console: Console) -> None:
     for summary in summaries:
         dropped = ", ".join(f"{number} {reason.replace('_', ' ')}" for reason, number in summary.dropped.items())
         line = f"{summary.phase}: {len(summary.made)} made, {len(summary.skipped)} kept, {len(summary.failed)} failed"
+        line += f", {len(summary.incomplete)} incomplete" if summary.incomplete else ""
         console.say(line + (f"; dropped {dropped}" if dropped else ""))

@@ -11,14 +11,14 @@ from rich.table import Column, Table
 from pipeline.config import CommonKnobs, ListClipsKnobs
 from pipeline.console import Console, output, print_json
 from pipeline.factory.listing import list_clips
-from pipeline.line import units_of
 from pipeline.paths import Paths
 from pipeline.schema.egocentric import layout_of
+from pipeline.units import clips_of
 
 
 def main(knobs: ListClipsKnobs, common: CommonKnobs, console: Console) -> int:
     """Print one row a clip."""
-    first = units_of({"list-clips": knobs}, common)[0]
+    first = clips_of({"list-clips": knobs}, common)[0]
     worker = knobs.worker or layout_of(first).worker_dir(first)
     paths = Paths(Path(common.data).absolute())
     rows = list_clips(paths, worker, console.say, console.progress, knobs.repo, knobs.revision)

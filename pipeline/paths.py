@@ -66,13 +66,74 @@ class Paths:
         """The tiny random model of one family, for demos and tests."""
         return self.demo() / f"tiny-{family}"
 
+    def release(self) -> Path:
+        """The Ego-Exo4D release as its client writes it."""
+        return self.data / "egoexo"
+
+    def take_index(self, take_uid: str) -> Path:
+        """What the release's metadata say of one take."""
+        return self.release() / "index" / "takes" / f"{take_uid}.json"
+
+    def relations_listing(self, split: str) -> Path:
+        """Where each take's annotations lie in relations_{split}.json."""
+        return self.release() / "index" / f"relations_{split}.json"
+
+    def download_record(self, name: str) -> Path:
+        """Which files the client fetched for a take (`{take_uid}`) or for all (`metadata`)."""
+        return self.release() / "downloads" / f"{name}.json"
+
+    def report(self, dataset: str, kind: str) -> Path:
+        """What a phase found out about a whole data set; kind is `index`, `pairs` or `check`."""
+        return self.release() / "reports" / f"{dataset}_{kind}.json"
+
+    def output_dir(self, dataset: str) -> Path:
+        """Training-ready frames, masks and pairs."""
+        return self.data / f"output_dir_{dataset}"
+
+    def split_file(self, dataset: str) -> Path:
+        """Which takes are train, val and test."""
+        return self.output_dir(dataset) / "split.json"
+
+    def take_dir(self, dataset: str, take_uid: str) -> Path:
+        """One processed take."""
+        return self.output_dir(dataset) / take_uid
+
+    def take_annotation(self, dataset: str, take_uid: str) -> Path:
+        """Masks of one take, in both forms."""
+        return self.take_dir(dataset, take_uid) / "annotation.json"
+
+    def take_facts(self, dataset: str, take_uid: str) -> Path:
+        """Cameras, sizes and what was left out."""
+        return self.take_dir(dataset, take_uid) / "take.json"
+
+    def frame(self, dataset: str, take_uid: str, camera: str, frame: int) -> Path:
+        """One picture; the number is the index in the frame-aligned video."""
+        return self.take_dir(dataset, take_uid) / camera / f"{frame}.jpg"
+
+    def pairs(self, dataset: str, split: str, setting: str) -> Path:
+        """Pairs in the form that other readers know."""
+        return self.output_dir(dataset) / f"{split}_{setting}_pairs.json"
+
+    def typed_pairs(self, dataset: str, split: str, setting: str) -> Path:
+        """The same pairs, line by line, with the target's state."""
+        return self.output_dir(dataset) / f"{split}_{setting}_pairs_typed.jsonl"
+
+    def take_preview(self, dataset: str, take_uid: str) -> Path:
+        """A take's sheet: both views with the same objects outlined."""
+        return self.data / "debug" / f"egoexo_{dataset}" / f"{take_uid}.jpg"
+
+    def export(self, dataset: str, layout: str) -> Path:
+        """A data set in somebody else's layout."""
+        return self.data / "export" / f"{dataset}_{layout}"
+
     def manifest(self, phase: str, unit: str) -> Path:
-        """What made the unit's products; written last, so its presence means done."""
+        """What made the unit's products; written last, so its presence means done. Units may be `dataset/take_uid`."""
         return self.data / "manifests" / phase / f"{unit}.json"
 
     def lock(self, phase: str, unit: str) -> Path:
         """Held while one process works on the unit."""
-        return self.data / "manifests" / phase / f".{unit}.lock"
+        manifest = self.manifest(phase, unit)
+        return manifest.with_name(f".{manifest.stem}.lock")
 
     def work(self, phase: str, unit: str) -> Path:
         """Partial results of an unfinished unit; survives a kill, removed when the unit is done."""

@@ -16,8 +16,8 @@ from pipeline.schema.manifest import FileDigest
 PACKAGE = Path(__file__).parent
 HEAD_BYTES = 4 << 20
 LIBRARIES = (
-    "accelerate", "av", "huggingface-hub", "llguidance", "numpy", "opencv-python-headless", "pydantic", "qwen-vl-utils",
-    "torch", "torchvision", "transformers",
+    "accelerate", "av", "boto3", "ego4d", "huggingface-hub", "llguidance", "numba", "numpy", "opencv-python-headless",
+    "pycocotools", "pydantic", "qwen-vl-utils", "torch", "torchvision", "transformers",
 )  # fmt: skip
 
 
@@ -30,6 +30,18 @@ def digest_file(path: Path, known: FileDigest | None = None) -> FileDigest:
         with path.open("rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     return FileDigest(path=str(path), size_bytes=status.st_size, modified_ns=status.st_mtime_ns, sha256=sha256)
+
+
+def digest_tree(folder: Path) -> FileDigest:
+    """Digest of a folder: names and sizes of all files below it, which tells what is gone or cut off at little cost."""
+    files = sorted((str(file.relative_to(folder)), file.stat().st_size) for file in folder.rglob("*") if file.is_file())
+    listing = "\n".join(f"{name}\0{size_bytes}" for name, size_bytes in files)
+    return FileDigest(
+        path=str(folder),
+        size_bytes=sum(size_bytes for _, size_bytes in files),
+        modified_ns=0,
+        sha256=hashlib.sha256(listing.encode()).hexdigest(),
+    )
 
 
 def digest_content(path: Path) -> str:

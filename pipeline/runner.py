@@ -33,6 +33,15 @@ class Summary:
     """Unit → what went wrong, in one line."""
     dropped: dict[str, int] = field(default_factory=dict)
     """Reason → number, over all units made now."""
+    incomplete: dict[str, str] = field(default_factory=dict)
+    """Unit → what is missing of it, now made or kept."""
+    only_planned: bool = False
+    """The user asked for the plan alone."""
+
+    @property
+    def is_good(self) -> bool:
+        """Whether every unit is there and whole."""
+        return not self.failed and not self.incomplete
 
 
 class Ahead:
@@ -50,6 +59,7 @@ class Ahead:
 
     def take(self, job: Job) -> Any:
         """What `prepare` returned for this job, or its error."""
+        job.turn.set()
         self.start(job)
         return self._waiting.pop(job.unit).result() if self._prepare else None
 
@@ -77,9 +87,14 @@ def run_phase(
                 pending.append(unit)
             else:
                 summary.skipped.append(unit)
+                if decision.incomplete:
+                    summary.incomplete[unit] = decision.reason
                 (console.warn if decision.warn else console.good)(f"{phase.name} {unit}: {decision.reason}")
     if pending:
         with contextlib.ExitStack() as stack, _failures_counted(summary, pending, paths, console):
+            if hasattr(module, "plan") and not module.plan(paths, pending, knobs, console.say):
+                summary.only_planned = True
+                return summary
             stack.callback(console.progress.stop)
             model = stack.enter_context(module.load(knobs, console.say)) if phase.model and not reparse else None
             jobs = [replace(new_job(phase, module, unit, knobs, paths, console), model=model) for unit in pending]
@@ -99,7 +114,7 @@ def _make_units(
     summary: Summary,
 ) -> None:
     """The next unit is prepared in a thread while this one is made."""
-    with ThreadPoolExecutor(1) as pool:
+    with ThreadPoolExecutor(1) as pool, _stopping(jobs):
         ahead = Ahead(module, pool)
         for job, following in zip(jobs, [*jobs[1:], None], strict=True):
             with _failures_counted(summary, [job.unit], job.paths, console):
@@ -119,7 +134,22 @@ def _make_units(
                 for reason, number in made[0].dropped.items():
                     summary.dropped[reason] = summary.dropped.get(reason, 0) + number
                 console.progress.stop()
-                console.good(f"{phase.name} {job.unit}: {_describe(made[0])} ({made[1].seconds:.1f} s)")
+                line = f"{phase.name} {job.unit}: {_describe(made[0])} ({made[1].seconds:.1f} s)"
+                if made[0].incomplete:
+                    summary.incomplete[job.unit] = "; ".join(made[0].incomplete)
+                    console.warn(f"{line}; incomplete: {summary.incomplete[job.unit]}")
+                else:
+                    console.good(line)
+
+
+@contextlib.contextmanager
+def _stopping(jobs: Sequence[Job]) -> Iterator[None]:
+    """When the loop ends early, what still runs ahead in its thread is told to stop."""
+    try:
+        yield
+    finally:
+        for job in jobs:
+            job.stop.set()
 
 
 def _describe(counts: Counts) -> str:

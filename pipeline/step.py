@@ -32,12 +32,16 @@ from pipeline.provenance import (
     code_sha256,
     digest_content,
     digest_file,
+    digest_tree,
     library_versions,
     peak_memory_bytes,
     restart_peak_memory,
 )
 from pipeline.schema.base import read_model, sweep_partials, write_model
 from pipeline.schema.manifest import FileDigest, Manifest
+
+INCOMPLETE = "incomplete"
+"""Key in a manifest's details: what is missing of a unit that was published all the same."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,8 @@ class Decision:
     run: bool
     reason: str
     warn: bool = False
+    incomplete: bool = False
+    """The product is of use, but something of it is missing that no further run would bring."""
 
 
 def fingerprint(knobs: Knobs) -> dict[str, Any]:
@@ -59,7 +65,7 @@ def fingerprint(knobs: Knobs) -> dict[str, Any]:
         if documentation.is_file and value and Path(value).exists():
             value = "sha256:" + digest_content(Path(value))
         values[item.name] = list(value) if isinstance(value, tuple) else value
-    return values
+    return values | knobs.also_shaping()
 
 
 def decide(phase: Phase, module: ModuleType, unit: str, knobs: Knobs, paths: Paths, redo: bool) -> Decision:
@@ -71,11 +77,13 @@ def decide(phase: Phase, module: ModuleType, unit: str, knobs: Knobs, paths: Pat
     file = paths.manifest(phase.name, unit)
     manifest = read_model(file, Manifest, f"make it again: REDO={phase.name}") if file.exists() and not redo else None
     places: dict[str, Path] = module.products(paths, unit, knobs)
+    if phase.always:
+        manifest = None
     if manifest is not None and all(place.exists() for place in places.values()):
         _refuse_other_knobs(phase, unit, manifest.knobs, fingerprint(knobs))
     inputs = _digest_inputs(phase, unit, module.inputs(paths, unit, knobs), manifest.inputs if manifest else {})
     if manifest is None:
-        return Decision(True, "to be redone" if redo else "not made yet")
+        return Decision(True, "to be redone" if redo else "looks anew every time" if phase.always else "not made yet")
     if gone := [place.name for place in places.values() if not place.exists()]:
         return Decision(True, f"{', '.join(gone)} is gone")
     if changed := _changed(manifest.inputs, inputs):
@@ -83,9 +91,12 @@ def decide(phase: Phase, module: ModuleType, unit: str, knobs: Knobs, paths: Pat
     if edited := _changed(manifest.products, _digests(places, manifest.products)):
         text = f"{', '.join(edited)} was edited since; kept, REDO={phase.name} replaces it"
         return Decision(False, text, warn=True)
+    if manifest.code_sha256 != code_sha256(phase.module) and not phase.is_costly:
+        return Decision(True, "the code changed")
+    if incomplete := manifest.details.get(INCOMPLETE):
+        text = f"kept, though incomplete: {'; '.join(incomplete)}"
+        return Decision(False, text, warn=True, incomplete=True)
     if manifest.code_sha256 != code_sha256(phase.module):
-        if phase.model is None:
-            return Decision(True, "the code changed")
         return Decision(False, f"the code changed since; kept, REDO={phase.name} makes it again", warn=True)
     return Decision(False, "done")
 
@@ -104,7 +115,9 @@ def _refuse_other_knobs(phase: Phase, unit: str, before: dict[str, Any], now: di
 
 
 def _digests(files: dict[str, Path], known: dict[str, FileDigest]) -> dict[str, FileDigest]:
-    return {name: digest_file(path, known.get(name)) for name, path in files.items()}
+    return {
+        name: digest_tree(path) if path.is_dir() else digest_file(path, known.get(name)) for name, path in files.items()
+    }
 
 
 def _digest_inputs(
@@ -131,12 +144,14 @@ def new_job(phase: Phase, module: ModuleType, unit: str, knobs: Knobs, paths: Pa
 
     def publish(name: str) -> Path:
         """Beside an earlier whole product the part waits in the work folder; else it goes into place at once."""
+        if phase.always:  # what it sees now replaces what it saw before, good or bad
+            paths.manifest(phase.name, unit).unlink(missing_ok=True)
         if paths.manifest(phase.name, unit).exists():
             return Path(shutil.copy(partials[name], work / places[name].name))
         _put_in_place(partials[name], places[name])
         published.add(name)
         for other in places.keys() - published:
-            places[other].unlink(missing_ok=True)  # what an unfinished run left there belongs to other parts
+            _remove(places[other])  # what an unfinished run left there belongs to other parts
         return places[name]
 
     published: set[str] = set()
@@ -175,13 +190,13 @@ def make_unit(
             folder.mkdir(parents=True, exist_ok=True)
             sweep_partials(folder)
         for partial in job.products.values():
-            partial.unlink(missing_ok=True)
+            _remove(partial)
         job.work.mkdir(parents=True, exist_ok=True)
         try:
             counts: Counts = module.run(dataclasses.replace(job, inputs=inputs))
         except BaseException:
             for partial in job.products.values():
-                partial.unlink(missing_ok=True)
+                _remove(partial)
             _remove_if_empty(job.work)
             raise
         if counts.settings is not None and file.exists():  # what the earlier run took still is what it cost
@@ -191,19 +206,20 @@ def make_unit(
         for name, place in places.items():
             if job.products[name].exists():
                 _put_in_place(job.products[name], place)
+        incomplete = {INCOMPLETE: counts.incomplete} if counts.incomplete else {}
         manifest = Manifest(
             phase=phase.name,
             unit=job.unit,
             knobs=job.settings if counts.settings is None else counts.settings,
             inputs=inputs,
-            products=_digests(places, {}),
+            products=_digests(module.products(paths, job.unit, job.knobs), {}),  # it may know of more by now
             code_sha256=code_sha256(phase.module),
             libraries=library_versions(),
             python=platform.python_version(),
             engine=os.environ.get("EGOPIPE_ENGINE", "native"),
             made=counts.made,
             dropped=counts.dropped,
-            details=counts.details,
+            details=counts.details | incomplete,
             started_utc=started_utc.isoformat(timespec="seconds"),
             seconds=time.monotonic() - started_s,
             peak_memory_bytes=peak_memory_bytes(),
@@ -217,14 +233,26 @@ def make_unit(
 
 def _remove_if_empty(work: Path) -> None:
     """A unit's work folder and those around it; each stays while something is in it."""
-    for folder in (work, work.parent, work.parent.parent):
+    for folder in (work, *list(work.parents)[:3]):
         with contextlib.suppress(OSError):
             folder.rmdir()
 
 
+def _remove(place: Path) -> None:
+    """A file or a folder, if it is there."""
+    if place.is_dir():
+        shutil.rmtree(place)
+    else:
+        place.unlink(missing_ok=True)
+
+
 def _put_in_place(partial: Path, place: Path) -> None:
-    with partial.open("rb") as file:
-        os.fsync(file.fileno())
+    for content in partial.rglob("*") if partial.is_dir() else [partial]:
+        if content.is_file():
+            with content.open("rb") as file:
+                os.fsync(file.fileno())
+    if place.is_dir():  # a folder cannot be replaced at once; its manifest is gone already, so a kill costs nothing
+        shutil.rmtree(place)
     partial.replace(place)
 
 

@@ -135,7 +135,7 @@ def test_one_core_and_many_give_the_same(
     path = encode(Recipe("video", codec=codec, open_gop=open_gop), tmp_path / "video.mp4")
     given: list[list[Frame]] = []
     for cores in (1, 2, 4):
-        monkeypatch.setattr("pipeline.ops.video.run_pool._cores", lambda cores=cores: cores)
+        monkeypatch.setattr("pipeline.ops.video.run_pool.cores", lambda cores=cores: cores)
         given.append(list(iter_frames(path, fps=9)))
     for frames in given[1:]:
         assert [frame.index for frame in frames] == [frame.index for frame in given[0]]

@@ -11,7 +11,8 @@ from pipeline.__main__ import build_parser, main
 from pipeline.config import AnnotateKnobs, CommonKnobs, DownloadKnobs
 from pipeline.errors import PipelineError
 from pipeline.knobs import read_knobs
-from pipeline.line import units_of, with_repo
+from pipeline.line import with_repo
+from pipeline.units import clips_of
 from tests import toy_phase
 
 
@@ -49,15 +50,15 @@ def test_nonsense_is_refused_by_name(given: dict[str, str], says: str) -> None:
 
 
 def test_default_clips_are_those_of_the_repository() -> None:
-    names = units_of({"download": DownloadKnobs()}, CommonKnobs())
+    names = clips_of({"download": DownloadKnobs()}, CommonKnobs())
     assert names == ("factory_001_worker_001_0000", "factory_001_worker_001_0001")
-    assert units_of({"download": DownloadKnobs(repo="builddotai/Egocentric-10K")}, CommonKnobs())[0].startswith(
+    assert clips_of({"download": DownloadKnobs(repo="builddotai/Egocentric-10K")}, CommonKnobs())[0].startswith(
         "factory001_"
     )
 
 
 def test_ones_own_video_is_the_one_unit() -> None:
-    assert units_of({"annotate": AnnotateKnobs(video="some/kitchen.mp4")}, CommonKnobs()) == ("kitchen",)
+    assert clips_of({"annotate": AnnotateKnobs(video="some/kitchen.mp4")}, CommonKnobs()) == ("kitchen",)
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ def run(project: Path, *arguments: str, path: str = "", **environment: str) -> s
 def test_without_arguments_it_says_how_and_fails(project: Path) -> None:
     done = run(project)
     assert done.returncode == 2
-    assert "bash run.sh all | demo | PHASE" in done.stderr
+    assert "bash run.sh all | egoexo | demo | PHASE" in done.stderr
     assert run(project, "--help").returncode == 0
 
 

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import errno
-import os
-import shutil
 from pathlib import Path
 from typing import Any
 
 from pipeline.errors import PipelineError
 from pipeline.job import Counts, Job
+from pipeline.ops.files import link_or_copy
 from pipeline.ops.hub.archives import SUFFIXES, clips_in, cut, find_local, index_local, local_archives, no_such_clip
 from pipeline.paths import Paths
 from pipeline.schema.base import read_model
 from pipeline.schema.egocentric import ClipInfo, layout_of
-
-NO_LINK = (errno.EXDEV, errno.EPERM, errno.EACCES, errno.EMLINK, errno.ENOTSUP, errno.ENOSYS)
-"""The two places share no file system, or it knows no hard links."""
 
 
 def inputs(paths: Paths, unit: str, knobs: Any) -> dict[str, Path]:
@@ -48,7 +43,7 @@ def run(job: Job) -> Counts:
     }
     if all(path.exists() for path in members.values()):
         for name, path in members.items():
-            _link_or_copy(path, job.products[name])
+            link_or_copy(path, job.products[name])
         source = "fetched members"
     else:
         source = _cut_from_archive(job)
@@ -83,16 +78,6 @@ def _cut_from_archive(job: Job) -> str:
     for suffix, name in zip(SUFFIXES, ("video", "info"), strict=True):
         cut(job.paths.raw(index.path), index, f"{job.unit}{suffix}", job.products[name])
     return index.path
-
-
-def _link_or_copy(source: Path, target: Path) -> None:
-    target.unlink(missing_ok=True)
-    try:
-        os.link(source, target)
-    except OSError as error:
-        if error.errno not in NO_LINK:
-            raise
-        shutil.copyfile(source, target)
 
 
 def _remove_archives(job: Job) -> list[str]:

@@ -69,5 +69,7 @@ def sweep_partials(folder: Path) -> None:
     """Remove what writers that were killed have left in this folder; those of living processes stay."""
     for file in folder.glob(".*.partial"):
         owner = file.name.removesuffix(".partial").rpartition(".")[2]
-        if owner.isdecimal() and not Path(f"/proc/{owner}").exists() and Path("/proc/self").exists():
+        if not owner.isdecimal() or file.is_dir():
+            continue
+        if not Path(f"/proc/{owner}").exists() and Path("/proc/self").exists():
             file.unlink(missing_ok=True)

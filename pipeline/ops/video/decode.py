@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from threading import Event
+from typing import Protocol
 
 import av
 import numpy as np
@@ -55,6 +55,13 @@ class Tally:
     errors: list[str] = field(default_factory=list)
 
 
+class Stop(Protocol):
+    """A `threading.Event`, or several in one."""
+
+    def is_set(self) -> bool:
+        """Whether decoding is to end at the next packet."""
+
+
 class RunDecoder:
     """Decodes one run. Packets that no wanted picture needs are dropped, and only wanted pictures are converted.
 
@@ -64,7 +71,7 @@ class RunDecoder:
     """
 
     def __init__(
-        self, table: PacketTable, run: Run, convert: Callable[[Image], Image], tally: Tally, stop: Event
+        self, table: PacketTable, run: Run, convert: Callable[[Image], Image], tally: Tally, stop: Stop
     ) -> None:
         self._table, self._run, self._convert, self._tally, self._stop = table, run, convert, tally, stop
         self._rank_of = {int(table.shown[rank]): rank for rank in run.ranks}

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Event
 
 import cv2
 import numpy as np
@@ -17,7 +17,7 @@ from pipeline.ops.video.packet_table import PacketTable
 from pipeline.ops.video.packets import scan
 from pipeline.ops.video.probe import VideoProbe, describe
 from pipeline.ops.video.run_pool import decode_runs
-from pipeline.ops.video.sampling import TIME_TOLERANCE_S, Choice, choose, plan_runs, regular_times
+from pipeline.ops.video.sampling import TIME_TOLERANCE_S, Choice, Wanted, plan_runs
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,10 @@ class Frame:
 
 @dataclass(frozen=True)
 class MissingFrame:
-    """A wanted time without a frame: the index and time of the frame that is shown then, and why it is not there."""
+    """A wanted time without a frame: the index of the frame that is shown then, if known, and why it is not there.
+
+    For a frame wanted by its index, that index and the frame's own time; NaN after the end.
+    """
 
     time_s: float
     index: int | None
@@ -51,7 +54,7 @@ class DecodeReport:
     Attributes:
         strategy: "seek" when keyframes lie at most one sampling step apart, so that each frame has its own access
             point; else "sequential", which decodes each stretch between keyframes once.
-        wanted: times asked for; always `given + len(missing)` in the end.
+        wanted: times or indices asked for; always `given + len(missing)` in the end.
         given: frames handed out.
         repeated: of these, frames already given for the time before.
         frames_decoded: pictures that the decoder made, wanted or only needed by wanted ones.
@@ -90,11 +93,15 @@ def iter_frames(
     *,
     fps: float | None = None,
     times_s: Sequence[float] | None = None,
+    indices: Sequence[int] | None = None,
     size_wh: tuple[int, int] | None = None,
+    scale_while_decoding: bool = False,
     rectifier: Rectifier | None = None,
+    workers: int | None = None,
+    stop: Event | None = None,
     report: DecodeReport | None = None,
-) -> Iterator[Frame]:
-    """The frames shown at regular or given times, in order, decoded while they are read.
+) -> Generator[Frame, None, None]:
+    """The frames shown at regular or given times, or with given numbers, in order, decoded while they are read.
 
     The frame shown at t is the one with the greatest timestamp ≤ t, counted from the first shown frame. Each wanted
     time gives one frame: where the same frame is shown at several (a rate above the stream's, a held picture) it is
@@ -108,60 +115,73 @@ def iter_frames(
     Args:
         video: a local video file.
         fps: samples per second: t = k / fps for k = 0, 1, … while t lies before the end of the last frame.
-        times_s: wanted times instead, ascending, seconds ≥ 0. Exactly one of `fps` and `times_s` is given.
+        times_s: wanted times instead, ascending, seconds ≥ 0.
+        indices: wanted display-order numbers instead, ascending from 0, each once; those that the stream does not have
+            are missing. Exactly one of `fps`, `times_s` and `indices` is given.
         size_wh: output size; the stored size by default. Shrinking averages areas, enlarging is bicubic.
+        scale_while_decoding: shrink in the decoder's colour conversion, so that no RGB picture of the stored size ever
+            exists: a third less time and a fraction of the memory for 4K. Values differ by about 1 from shrinking the
+            exact picture.
         rectifier: rectifies each given frame to its own output size (then `size_wh` is not needed).
+        workers: threads that decode; None: one a core, at most four. Memory grows with them, not with the video.
+        stop: may be set from another thread: then no more frames come, and those left are not counted as missing.
         report: filled in place.
 
     Raises:
         PipelineError: the file is no readable video, or its timestamps make no sense.
-        ValueError: both or neither of `fps` and `times_s`, or values out of range.
+        ValueError: not exactly one of `fps`, `times_s` and `indices`, values out of range, or a rectifier together with
+            what does not fit it.
     """
-    if (fps is None) == (times_s is None):
-        raise ValueError(f"exactly one of fps and times_s is expected, got fps={fps} and times_s={times_s}")
-    if fps is not None and not 0 < fps < math.inf:
-        raise ValueError(f"fps is {fps}, expected a finite rate above 0")
-    if times_s is not None and not _are_ascending(times_s):
-        raise ValueError("times_s must be finite, at least 0 and ascending")
-    if rectifier is not None and size_wh not in (None, rectifier.size_wh):
-        raise ValueError(f"size_wh is {size_wh}, but the rectifier makes {rectifier.size_wh}")
-    return _frames(video, fps, times_s, _converter(size_wh, rectifier), report or DecodeReport())
+    if workers is not None and workers < 1:
+        raise ValueError(f"workers is {workers}, expected at least 1")
+    if rectifier is not None and (scale_while_decoding or size_wh not in (None, rectifier.size_wh)):
+        raise ValueError(
+            f"the rectifier makes {rectifier.size_wh} of the stored size, got {size_wh=}, {scale_while_decoding=}"
+        )
+    shape = _Shape(size_wh, scale_while_decoding, rectifier)
+    return _frames(video, Wanted(fps, times_s, indices), shape, workers, stop, report or DecodeReport())
 
 
-def _are_ascending(times_s: Sequence[float]) -> bool:
-    values = np.asarray(times_s, np.float64)
-    return bool(np.all(np.isfinite(values)) and np.all(values >= 0) and np.all(np.diff(values) >= 0))
+@dataclass(frozen=True)
+class _Shape:
+    """How a decoded picture becomes the one that is given."""
 
+    size_wh: tuple[int, int] | None
+    is_early: bool
+    rectifier: Rectifier | None
 
-def _converter(size_wh: tuple[int, int] | None, rectifier: Rectifier | None) -> Callable[[Image], Image]:
-    def convert(image: Image) -> Image:
-        if rectifier is not None:
-            return rectifier.rectify(image)
-        if size_wh in (None, image.shape[1::-1]):
+    def decoded_wh(self, table: PacketTable) -> tuple[int, int] | None:
+        """The smaller size that the colour conversion makes at once; None: the stored size."""
+        can_be = self.size_wh is not None and _shrinks(self.size_wh, (table.width, table.height))
+        return self.size_wh if self.is_early and can_be else None
+
+    def convert(self, image: Image) -> Image:
+        """What is still to be done to the picture in RGB."""
+        if self.rectifier is not None:
+            return self.rectifier.rectify(image)
+        stored_wh = image.shape[1], image.shape[0]
+        if self.size_wh is None or self.size_wh == stored_wh:
             return image
-        shrinks = size_wh[0] <= image.shape[1] and size_wh[1] <= image.shape[0]
-        resized = cv2.resize(image, size_wh, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
-        return np.asarray(resized, np.uint8)
+        how = cv2.INTER_AREA if _shrinks(self.size_wh, stored_wh) else cv2.INTER_CUBIC
+        return np.asarray(cv2.resize(image, self.size_wh, interpolation=how), np.uint8)
 
-    return convert
+
+def _shrinks(size_wh: tuple[int, int], stored_wh: tuple[int, int]) -> bool:
+    return size_wh != stored_wh and size_wh[0] <= stored_wh[0] and size_wh[1] <= stored_wh[1]
 
 
 def _frames(
-    video: Path,
-    fps: float | None,
-    times_s: Sequence[float] | None,
-    convert: Callable[[Image], Image],
-    report: DecodeReport,
-) -> Iterator[Frame]:
+    video: Path, wanted: Wanted, shape: _Shape, workers: int | None, stop: Event | None, report: DecodeReport
+) -> Generator[Frame, None, None]:
     table = scan(video)
-    choice = choose(table, regular_times(table, fps) if fps is not None else np.asarray(times_s, np.float64))
-    ranks = np.unique(np.delete(choice.ranks, list(choice.no_frame)))
-    step_s = (choice.times_s[-1] - choice.times_s[0]) / (len(choice.times_s) - 1) if len(choice.times_s) > 1 else 0
+    choice = wanted.choose(table)
     report.video = describe(table)
-    report.strategy = "seek" if table.keyframe_interval_s <= step_s + TIME_TOLERANCE_S else "sequential"
+    report.strategy = "seek" if table.keyframe_interval_s <= choice.step_s + TIME_TOLERANCE_S else "sequential"
     report.wanted = len(choice.times_s)
     report.decode_errors += table.read_errors
-    with closing(decode_runs(video, table, plan_runs(table, ranks), convert, report.add)) as pictures:
+    runs, size_wh = plan_runs(table, choice.wanted_ranks), shape.decoded_wh(table)
+    pictures = decode_runs(video, table, runs, shape.convert, report.add, size_wh=size_wh, workers=workers, stop=stop)
+    with closing(pictures):
         yield from _at_wanted_times(table, choice, pictures, report)
 
 
@@ -173,11 +193,14 @@ def _at_wanted_times(
     for position, time_s in enumerate(choice.times_s.tolist()):
         rank = int(choice.ranks[position])
         if position in choice.no_frame:
-            report.missing.append(MissingFrame(time_s, None, choice.no_frame[position]))
+            index = rank if choice.is_by_index else None
+            report.missing.append(MissingFrame(time_s, index, choice.no_frame[position]))
             continue
         is_again = picture is not None and picture.rank == rank
         if not is_again:
-            picture = next(pictures)
+            picture = next(pictures, None)
+            if picture is None:  # stopped
+                return
         assert picture is not None and picture.rank == rank, "pictures come in the order of their times"
         if picture.image is None:
             report.missing.append(MissingFrame(time_s, rank, picture.reason))

@@ -11,7 +11,7 @@ import numpy as np
 from av.packet import Packet
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
-from av.video.reformatter import Colorspace, VideoReformatter
+from av.video.reformatter import Colorspace, Interpolation, VideoReformatter
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
@@ -23,13 +23,20 @@ SEEK_OVER_PACKETS = 300
 UNSPECIFIED_MATRIX = 2
 HD_WIDTH, HD_HEIGHT = 1280, 576
 """From this width on, or above this height, a stream that names no colour matrix is BT.709, as players take it."""
+AREA = Interpolation.AREA | Interpolation.FULL_CHR_H_INT | Interpolation.ACCURATE_RND
+"""Averages areas of luma and of colour at full precision: within 1 of averaging the exact full-size RGB picture."""
 
 
 class Reader:
-    """One open file with its own decoder on one thread, so that an error belongs to the packet that caused it."""
+    """One open file with its own decoder on one thread, so that an error belongs to the packet that caused it.
 
-    def __init__(self, video: Path, table: PacketTable) -> None:
+    Args:
+        size_wh: size of the RGB pictures, smaller than the stored ones; None: the stored size.
+    """
+
+    def __init__(self, video: Path, table: PacketTable, size_wh: tuple[int, int] | None = None) -> None:
         self.table = table
+        self._size_wh = size_wh
         self._video = video
         self._reformatter = VideoReformatter()
         self._open()
@@ -91,9 +98,13 @@ class Reader:
         return int(matches[0]) if len(matches) == 1 else None
 
     def to_rgb(self, frame: VideoFrame) -> NDArray[np.uint8]:
-        """HWC uint8 RGB in the range and by the matrix that the stream names."""
+        """HWC uint8 RGB in the range and by the matrix that the stream names.
+
+        A smaller size is made in the same pass: no RGB picture of the stored size ever exists.
+        """
         is_hd = frame.width >= HD_WIDTH or frame.height > HD_HEIGHT
         matrix = Colorspace.ITU709 if is_hd and frame.colorspace == UNSPECIFIED_MATRIX else None
         # One thread: handing out slices of a small picture takes longer than converting it.
-        rgb = self._reformatter.reformat(frame, format="rgb24", src_colorspace=matrix, threads=1)
+        width, height, how = (*self._size_wh, AREA) if self._size_wh else (None, None, None)
+        rgb = self._reformatter.reformat(frame, width, height, "rgb24", matrix, interpolation=how, threads=1)
         return np.require(rgb.to_ndarray(), np.uint8, ["C", "W", "O"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,6 +12,7 @@ from threading import Event
 
 import numpy as np
 
+from pipeline.ops.cores import cores
 from pipeline.ops.video.decode import Image, Picture, Run, RunDecoder, Tally
 from pipeline.ops.video.packet_table import PacketTable
 from pipeline.ops.video.reader import Reader
@@ -30,22 +30,42 @@ class _ActiveRun:
     next_chunk: Future[list[Picture]]
 
 
+@dataclass
+class _End:
+    """Decoding ends when the caller says so, or when nobody reads on."""
+
+    stop: Event
+    is_abandoned: bool = False
+
+    def is_set(self) -> bool:
+        return self.is_abandoned or self.stop.is_set()
+
+
 def decode_runs(
     video: Path,
     table: PacketTable,
     runs: list[Run],
     convert: Callable[[Image], Image],
     count: Callable[[Tally], None],
+    *,
+    size_wh: tuple[int, int] | None = None,
+    workers: int | None = None,
+    stop: Event | None = None,
 ) -> Generator[Picture, None, None]:
     """All runs' pictures in order; `count` is told what each run cost when it ends.
 
     Each run is decoded by one thread, as many runs at once as there are cores: on small pictures that is twice as fast
     as FFmpeg's own threads, which wait for each other within every picture. A run gets at most one chunk of pictures
     ahead of the reader.
+
+    Args:
+        size_wh: smaller size that pictures are decoded to, before `convert`; None: the stored size.
+        workers: threads that decode; None: one a core, at most MAX_WORKERS.
+        stop: when it is set, no more pictures come.
     """
-    workers = max(1, min(MAX_WORKERS, _cores(), len(runs)))
+    workers = max(1, min(workers or min(MAX_WORKERS, cores()), len(runs)))
     chunk = int(np.clip(CHUNK_BYTES // (table.width * table.height * 3), 1, MAX_CHUNK_FRAMES))
-    stop, idle, to_start = Event(), list[Reader](), deque(runs)
+    end, idle, to_start = _End(stop or Event()), list[Reader](), deque(runs)
     active: deque[_ActiveRun] = deque()
     pool = ThreadPoolExecutor(workers, thread_name_prefix="decode")
 
@@ -53,9 +73,9 @@ def decode_runs(
         try:
             reader = idle.pop()
         except IndexError:
-            reader = Reader(video, table)
+            reader = Reader(video, table, size_wh)
         try:
-            yield from RunDecoder(table, run, convert, tally, stop).pictures(reader)
+            yield from RunDecoder(table, run, convert, tally, end).pictures(reader)
         finally:
             idle.append(reader)
 
@@ -75,9 +95,12 @@ def decode_runs(
             else:
                 count(run.tally)
             keep_busy()
-            yield from batch
+            for picture in batch:
+                if end.is_set():
+                    return
+                yield picture
     finally:
-        stop.set()
+        end.is_abandoned = True
         pool.shutdown()
         for run in active:
             run.pictures.close()
@@ -88,8 +111,3 @@ def decode_runs(
 
 def _take(pictures: Iterator[Picture], count: int) -> list[Picture]:
     return list(islice(pictures, count))
-
-
-def _cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

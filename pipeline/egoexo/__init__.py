@@ -1,0 +1,1 @@
+"""The Ego-Exo4D line: release → frames, masks and pairs."""

@@ -1,0 +1,1 @@
+"""Masks as run lengths: LZString text, COCO RLE, their checks."""

@@ -1,0 +1,1 @@
+"""An S3 store as the egoexo client reads it."""
