@@ -6,7 +6,8 @@ ENGINE ?= auto
 PYTHON := .venv/bin/python
 # The rows of pipeline/phases.py are the one list of phases and commands.
 PHASES := $(shell sed -n 's/^        name="\(.*\)",$$/\1/p' pipeline/phases.py)
-COMMANDS := $(shell sed -n 's/^    Command."\([^"]*\)".*/\1/p' pipeline/phases.py)
+COMMAND_ROWS := awk -F'"' '/^    Command\(/ { row = "" } { row = row $$0 } /\),$$/ && row ~ /^    Command\(/ { split(row, part, "\""); print part[2] "\t" part[4]; row = "" }' pipeline/phases.py
+COMMANDS := $(shell $(COMMAND_ROWS) | cut -f1)
 
 .DEFAULT_GOAL := help
 .PHONY: help all egoexo $(PHASES) $(COMMANDS) test test-fast check bench bench-gpu pins clean
@@ -15,7 +16,7 @@ help: ## this list
 	@echo "Phases (make PHASE first makes what is missing of the earlier ones):"
 	@awk -F'"' '/^        name="/ { name = $$2 } /^        help="/ { printf "  %-16s %s\n", name, $$2 }' pipeline/phases.py
 	@echo "Commands:"
-	@sed -n 's/^    Command("\([^"]*\)", "\([^"]*\)".*/\1\t\2/p' pipeline/phases.py | awk -F'\t' '{ printf "  %-16s %s\n", $$1, $$2 }'
+	@$(COMMAND_ROWS) | awk -F'\t' '{ printf "  %-16s %s\n", $$1, $$2 }'
 	@awk -F' ## ' '/^[a-z-]+:.* ## / { sub(/:.*/, "", $$1); printf "  %-16s %s\n", $$1, $$2 }' Makefile
 	@sed -n '1s/^# Phases as targets. //p' Makefile
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pipeline import config
+from pipeline import config_correspondence as correspondence
 from pipeline import config_egoexo as egoexo
 from pipeline.knobs import Knobs
 
@@ -212,6 +213,13 @@ PHASES: tuple[Phase, ...] = (
 COMMANDS: tuple[Command, ...] = (
     Command("list-clips", "what the archives of a worker hold", "pipeline.list_clips", config.ListClipsKnobs),
     Command("list-takes", "takes of Ego-Exo4D by task, place, length", "pipeline.list_takes", egoexo.ListTakesKnobs),
+    Command(
+        "ground-truth",
+        "what predictions are scored against",
+        "pipeline.correspondence.ground_truth",
+        correspondence.GroundTruthKnobs,
+    ),
+    Command("evaluate", "score predicted masks", "pipeline.correspondence.evaluate", correspondence.EvaluateKnobs),
     Command("status", "what is done, stale or missing for each clip", "pipeline.status", config.StatusKnobs),
     Command("doctor", "is this machine ready for the run?", "pipeline.doctor", config.DoctorKnobs),
     Command("tiny-model", "write a tiny random model for MODEL=", "pipeline.tiny_model", config.TinyModelKnobs),

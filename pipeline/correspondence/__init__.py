@@ -1,0 +1,1 @@
+"""The object masked in one view, found in the other."""
