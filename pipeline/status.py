@@ -35,13 +35,14 @@ def main(knobs: StatusKnobs, common: CommonKnobs, console: Console) -> int:
     tables: dict[str, States] = {}
     if clips and not knobs.dataset:
         rows = [row for row in PHASES if row.line == "factory"]
-        tables["clip"] = {clip: {row.name: state_of(row, clip, paths) for row in rows} for clip in clips}
+        tables["clip"] = {clip: {row.name: state_of(row, clip, paths, knobs.release) for row in rows} for clip in clips}
     if datasets:
-        tables["data set"] = {name: dataset_states(name, paths) for name in datasets}
+        tables["data set"] = {name: dataset_states(name, paths, knobs.release) for name in datasets}
     if knobs.dataset:
         rows = [row for row in PHASES if row.unit == "take"]
         tables["take"] = {
-            unit: {row.name: state_of(row, unit, paths) for row in rows} for unit in takes_of(knobs.dataset, paths)
+            unit: {row.name: state_of(row, unit, paths, knobs.release) for row in rows}
+            for unit in takes_of(knobs.dataset, paths)
         }
     if knobs.json:
         print_json(json.dumps({name: state for table in tables.values() for name, state in table.items()}))
@@ -78,22 +79,22 @@ def takes_of(dataset: str, paths: Paths) -> tuple[str, ...]:
     return Dataset(dataset, paths, {}).units(next(row for row in PHASES if row.unit == "take"))
 
 
-def dataset_states(dataset: str, paths: Paths) -> dict[str, str]:
+def dataset_states(dataset: str, paths: Paths, release: str) -> dict[str, str]:
     """Phase → state; where a phase works on takes, how many of them are in which state."""
     states: dict[str, str] = {}
     for row in line_phases("egoexo"):
         if row.unit != "take":
             unit = dataset if row.unit == "dataset" else row.unit
-            states[row.name] = state_of(row, unit, paths)
+            states[row.name] = state_of(row, unit, paths, release)
             continue
-        counts = Counter(state_of(row, unit, paths).partition(" (")[0] for unit in takes_of(dataset, paths))
+        counts = Counter(state_of(row, unit, paths, release).partition(" (")[0] for unit in takes_of(dataset, paths))
         states[row.name] = ", ".join(
             f"{number} {'to do' if state == '–' else state}" for state, number in counts.items()
         )
     return states
 
 
-def state_of(row: Phase, unit: str, paths: Paths) -> str:
+def state_of(row: Phase, unit: str, paths: Paths, release: str = "") -> str:
     """One word or a short reason; the settings are those of the environment, else the defaults."""
     module = importlib.import_module(row.module)
     file = paths.manifest(row.name, unit)
@@ -103,7 +104,12 @@ def state_of(row: Phase, unit: str, paths: Paths) -> str:
         manifest = read_model(file, Manifest, "")
         if manifest.knobs.get("video"):
             return "done (one's own video)"
-        knobs_of: Mapping[str, Knobs] = {row.name: read_knobs(row.knobs, {}, os.environ)}
+        # Which takes a data set was made of is no setting that a user repeats: the data set's name stands for it.
+        chosen: dict[str, object] = {
+            name: manifest.knobs[name] for name in ("takes", "scenario") if name in manifest.knobs
+        }
+        chosen |= {"release": release} if release else {}
+        knobs_of: Mapping[str, Knobs] = {row.name: read_knobs(row.knobs, chosen, os.environ)}
         knobs = (with_repo(knobs_of, [unit]) if row.unit == "clip" else knobs_of)[row.name]
         if not row.always:
             decision = decide(row, module, unit, knobs, paths, redo=False)

@@ -21,6 +21,7 @@ from pipeline.schema.base import write_model
 from pipeline.schema.egoexo_release import SplitFile
 from pipeline.step import fingerprint
 from pipeline.units import Clips, Dataset, select
+from tests.egoexo_line import TRAIN, Line
 
 ROWS = {row.name: row for row in line_phases("egoexo")}
 
@@ -172,3 +173,15 @@ def test_one_take_s_failure_stops_its_own_way_only(
     if failing == "set/a":
         assert "preview set/a: not run: process failed" in text
         assert "process: 1 made, 0 kept, 1 failed" in text
+
+
+def test_status_of_a_data_set_of_chosen_takes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    line = Line.make(tmp_path)
+    data = ["--data", str(line.paths.data)]
+    assert main(["egoexo-index", "--name", "own", "--takes", TRAIN, "--release", str(line.release), *data], {}) == 0
+    capsys.readouterr()
+    assert main(["status", "--name", "own", "--json", "--release", str(line.release), *data], {}) == 0
+    states = json.loads(capsys.readouterr().out)
+    assert states["own"]["egoexo-process"] == "1 to do"
+    assert states[f"own/{TRAIN}"]["egoexo-process"] == "–"
+    assert states["own"]["egoexo-index"].startswith("done (")

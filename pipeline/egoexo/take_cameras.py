@@ -136,7 +136,10 @@ class TakeCameras:
         size_wh = frame_size_wh(facts.size_wh, self._cameras[name].is_ego)
         work = folder.begin(video)
         quality = self._recipe.jpeg_quality
-        result = extract_camera(video.path, indices, size_wh, folder.frames, quality, self._stop, advance)
+        workers = max(1, cores() // len(self._opened))  # cores that no other camera uses decode further stretches of it
+        result = extract_camera(
+            video.path, indices, size_wh, folder.frames, quality, self._stop, advance, workers=workers
+        )
         if self._stop.is_set():
             return work
         done = ExtractedCamera(
