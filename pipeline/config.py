@@ -209,6 +209,9 @@ class DemoKnobs(Knobs):
 class DoctorKnobs(RepoKnobs):
     """Knobs of `doctor`."""
 
+    line: str = knob(
+        "factory", "which line to get ready for", choices=("factory", "egoexo"), env="LINE", positional=True
+    )
     model: str = knob(
         "Qwen/Qwen2.5-VL-7B-Instruct",
         "the model that the run will use",
@@ -216,6 +219,9 @@ class DoctorKnobs(RepoKnobs):
         env="MODEL",
     )
     engine: str = knob("native", "where phases run", choices=("auto", "docker", "podman", "native"), env="ENGINE")
+    release: str = knob("", "release folder that is already there", accepts="a path", env="RELEASE")
+    s3_profile: str = knob("default", "profile in the AWS credentials file", accepts="a name", env="AWS_PROFILE")
+    release_version: str = knob("v2", "version of the release", accepts="like v2")
     json: bool = knob(False, "print JSON in place of a table")
 
 

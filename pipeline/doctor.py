@@ -61,6 +61,15 @@ def main(knobs: DoctorKnobs, common: CommonKnobs, console: Console) -> int:
 
 def examine(knobs: DoctorKnobs, common: CommonKnobs) -> list[Finding]:
     """All checks in the order a run would stumble over them."""
+    if knobs.line == "egoexo":
+        from pipeline import doctor_egoexo  # which imports the store's libraries
+
+        return [
+            *check_versions(),
+            *check_engine(knobs.engine),
+            *doctor_egoexo.check_room(common),
+            *doctor_egoexo.check_keys(knobs),
+        ]
     checks: Sequence[Callable[[], list[Finding]]] = (
         check_versions,
         lambda: check_engine(knobs.engine),

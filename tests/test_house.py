@@ -28,6 +28,7 @@ LAYERS = (
         "list_takes",
         "status",
         "doctor",
+        "doctor_egoexo",
         "tiny_model",
         "plan",
         "demo",
