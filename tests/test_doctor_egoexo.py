@@ -34,7 +34,7 @@ def test_keys_that_open_the_release_and_keys_that_do_not(
         status, found = examine(tmp_path, capsys)
         assert (status, found["AWS keys"]["level"]) == (1, "error")
         assert "14 days" in found["AWS keys"]["text"] and found["AWS keys"]["fix"]
-    status, found = examine(tmp_path, capsys, "--s3-profile", "nobody")
+        status, found = examine(tmp_path, capsys, "--s3-profile", "nobody")
     assert status == 1 and "nobody" in found["AWS keys"]["text"]
 
 
