@@ -1,4 +1,4 @@
-# Phases as targets. Parameters: CLIP= MODEL= REPO= PROMPT= VIDEO= INTRINSICS=, SCENARIO= NAME= TAKES= RELEASE= PARTS= SPLIT=, DATA= REDO= ENGINE=auto|docker|podman|native ARGS="--flags"
+# Phases as targets. Parameters: CLIP= MODEL= REPO= PROMPT= VIDEO= INTRINSICS=, SCENARIO= NAME= TAKES= ONLY= RELEASE= PARTS= SPLIT=, DATA= REDO= ENGINE=auto|docker|podman|native ARGS="--flags"
 # Given on the command line they reach the pipeline by the environment, under the same names.
 
 SHELL := bash

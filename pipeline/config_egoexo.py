@@ -35,6 +35,14 @@ class DatasetKnobs(Knobs):
         shapes_product=False,
     )
 
+    only: tuple[str, ...] = knob(
+        (),
+        "takes of the data set to work on now; empty: all of them",
+        accepts="take names or uids, separated by commas or spaces",
+        env="ONLY",
+        shapes_product=False,
+    )
+
     def __post_init__(self) -> None:
         super().__post_init__()
         for given in (self.name, self.scenario):
@@ -99,8 +107,9 @@ class DownloadVideosKnobs(StoreKnobs):
     """Knobs of `egoexo-download`."""
 
     parts: tuple[str, ...] = knob(
-        ("downscaled_takes/448",),
-        "parts of the release; takes is the best quality, 448 costs about 10 IoU points; default: the client's own six",
+        (),
+        "parts of the release; takes is the best quality, 448 costs about 10 IoU points; default: the client's six. "
+        "Empty: downscaled_takes/448, or takes where RELEASE= is given, which costs nothing there",
         accepts="downscaled_takes/448, takes, take_trajectory, … separated by commas or spaces",
         env="PARTS",
     )
@@ -112,6 +121,16 @@ class DownloadVideosKnobs(StoreKnobs):
         env="MAX_VIDEOS_GB",
         shapes_product=False,
     )
+
+    @property
+    def parts_wanted(self) -> tuple[str, ...]:
+        """The parts asked for. Without a word of the user the size that is cheap where it has to be fetched, and the
+        better one where a release is there already."""
+        return self.parts or (("takes",) if self.release else ("downscaled_takes/448",))
+
+    def also_shaping(self) -> dict[str, Any]:
+        """What empty parts stand for: asking for the same by name is no other product."""
+        return {"parts": list(self.parts_wanted)}
 
 
 @dataclass(frozen=True)
@@ -133,13 +152,25 @@ class PairsKnobs(DatasetKnobs):
     """Knobs of `egoexo-pairs`."""
 
     sample_train: float = knob(
-        1.0, "train pairs to keep: up to 1 a ratio, above it an exact number", low=0.0, high=1e9, env="SAMPLE_TRAIN"
+        1.0,
+        "train pairs to keep: 1 or less is a ratio (1: all), 2 or more an exact number",
+        low=0.0,
+        high=1e9,
+        env="SAMPLE_TRAIN",
     )
     sample_val: float = knob(
-        1.0, "val pairs to keep: up to 1 a ratio, above it an exact number", low=0.0, high=1e9, env="SAMPLE_VAL"
+        1.0,
+        "val pairs to keep: 1 or less is a ratio (1: all), 2 or more an exact number",
+        low=0.0,
+        high=1e9,
+        env="SAMPLE_VAL",
     )
     sample_test: float = knob(
-        1.0, "test pairs to keep: up to 1 a ratio, above it an exact number", low=0.0, high=1e9, env="SAMPLE_TEST"
+        1.0,
+        "test pairs to keep: 1 or less is a ratio (1: all), 2 or more an exact number",
+        low=0.0,
+        high=1e9,
+        env="SAMPLE_TEST",
     )
     seed: int = knob(42, "of the sampling", low=0, high=2**31, env="SEED")
 

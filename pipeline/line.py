@@ -16,6 +16,9 @@ from pipeline.runner import Summary, run_phase
 from pipeline.schema.egocentric import layout_of
 from pipeline.units import RELEASE_UNIT, Selection
 
+MOST_NAMED = 3
+"""More units than this that do not run since an earlier phase failed are told in one line."""
+
 
 def check_redo(common: CommonKnobs) -> None:
     """Refuse a REDO of what is no phase.
@@ -55,9 +58,13 @@ def run_line(
         not_to_run = {unit for unit in units if {unit, unit.partition("/")[0], RELEASE_UNIT} & lost}
         can_run = [unit for unit in units if unit not in not_to_run]
         summary = run_phase(row, can_run, knobs_of[row.name], paths, console, common.redo)
-        for unit in sorted(not_to_run):
-            summary.failed[unit] = f"not run: {' or '.join(row.needs)} failed"
-            console.error(f"{row.name} {unit}: {summary.failed[unit]}")
+        reason = f"not run: {' or '.join(row.needs)} failed"
+        summary.failed |= dict.fromkeys(sorted(not_to_run), reason)
+        if len(not_to_run) > MOST_NAMED:
+            console.error(f"{row.name}: {len(not_to_run)} {reason}")
+        else:
+            for unit in sorted(not_to_run):
+                console.error(f"{row.name} {unit}: {reason}")
         failed[row.name] = set(summary.failed) | lost
         if summary.only_planned:
             planned.add(row.name)

@@ -88,17 +88,28 @@ def decide(phase: Phase, module: ModuleType, unit: str, knobs: Knobs, paths: Pat
         return Decision(True, f"{', '.join(gone)} is gone")
     if changed := _changed(manifest.inputs, inputs):
         return Decision(True, f"input changed: {', '.join(changed)}")
+    incomplete = "; ".join(manifest.details.get(INCOMPLETE, ()))
     if edited := _changed(manifest.products, _digests(places, manifest.products)):
-        text = f"{', '.join(edited)} was edited since; kept, REDO={phase.name} replaces it"
-        return Decision(False, text, warn=True)
+        folders = [name for name in edited if name in places and places[name].is_dir()]
+        what = f"files in {', '.join(folders)} changed, came or went" if folders else f"{', '.join(edited)} was edited"
+        text = f"{what} since; kept, {_redo(phase, unit)} makes it again"
+        text += f"; incomplete before that: {incomplete}" if incomplete else ""
+        # A file may be a user's own edit; of a folder of many something has gone or come, and nobody has looked.
+        return Decision(False, text, warn=True, incomplete=bool(incomplete or folders))
     if manifest.code_sha256 != code_sha256(phase.module) and not phase.is_costly:
         return Decision(True, "the code changed")
-    if incomplete := manifest.details.get(INCOMPLETE):
-        text = f"kept, though incomplete: {'; '.join(incomplete)}"
+    if incomplete:
+        text = f"kept, though incomplete: {incomplete}; {_redo(phase, unit)} makes it again"
         return Decision(False, text, warn=True, incomplete=True)
     if manifest.code_sha256 != code_sha256(phase.module):
         return Decision(False, f"the code changed since; kept, REDO={phase.name} makes it again", warn=True)
     return Decision(False, "done")
+
+
+def _redo(phase: Phase, unit: str) -> str:
+    """What a user writes to have this unit made again, and no other where there are many."""
+    take = unit.partition("/")[2]
+    return f"REDO={phase.name} ONLY={take}" if take else f"REDO={phase.name}"
 
 
 def _refuse_other_knobs(phase: Phase, unit: str, before: dict[str, Any], now: dict[str, Any]) -> None:

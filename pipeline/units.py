@@ -15,6 +15,7 @@ from pipeline.paths import Paths
 from pipeline.phases import Phase
 from pipeline.schema.base import read_model
 from pipeline.schema.egocentric import EGOCENTRIC_100K, LAYOUTS, layout_of
+from pipeline.schema.egoexo_index import TakeIndex
 from pipeline.schema.egoexo_release import SPLITS, SplitFile
 
 RELEASE_UNIT = "release"
@@ -97,7 +98,29 @@ class Dataset:
         takes = dict.fromkeys(uid for split in SPLITS for uid in getattr(splits, split))
         if not takes:
             raise PipelineError(f"{file} names no take", fix)
-        return tuple(f"{self.name}/{uid}" for uid in takes)
+        chosen = self._only(tuple(takes))
+        return tuple(f"{self.name}/{uid}" for uid in takes if uid in chosen)
+
+    def _only(self, takes: tuple[str, ...]) -> frozenset[str]:
+        """Those of the takes that ONLY= names, by uid or by name.
+
+        Raises:
+            PipelineError: it names one that is not in the data set.
+        """
+        asked = next((knobs.only for knobs in self.knobs_of.values() if isinstance(knobs, DatasetKnobs)), ())
+        if not asked:
+            return frozenset(takes)
+        uid_of = {uid: uid for uid in takes}
+        for uid in takes:
+            index = self.paths.take_index(uid)
+            if index.exists():
+                uid_of[read_model(index, TakeIndex, "make it again: REDO=egoexo-index").take_name] = uid
+        if unknown := [take for take in asked if take not in uid_of]:
+            raise PipelineError(
+                f"ONLY={','.join(unknown)} names no take of {self.paths.split_file(self.name)}",
+                "give names or uids of takes that are in it",
+            )
+        return frozenset(uid_of[take] for take in asked)
 
     def nothing_to_do(self, row: Phase, phases_asked: int) -> str:
         """A release that lies here needs no fetching, an imported data set no release at all."""

@@ -140,6 +140,32 @@ def test_folders_of_later_phases_are_no_orphans(made: Made) -> None:
     assert check(made)[1].is_good
 
 
+def without_train_2(made: Made) -> None:
+    edit(made.paths.split_file(NAME), lambda splits: splits["train"].remove(TRAIN_2))
+    assert run_phase(
+        phase("egoexo-pairs"), [NAME], PairsKnobs(), made.paths, Console(), ["egoexo-pairs"]
+    ).is_good  # its pairs go with it
+
+
+def test_a_whole_take_that_the_split_no_longer_has_is_no_error(made: Made, capsys: pytest.CaptureFixture[str]) -> None:
+    without_train_2(made)
+    summary, report = check(made)
+    assert summary.is_good and report.is_good and kinds_of(report) == {"take_not_in_split": 1}
+    (finding,) = report.findings
+    assert finding.where == f"{TRAIN_2}/"
+    assert f"delete the folder, or put {TRAIN_2} back by SPLIT= or TAKES=" in finding.detail
+    assert report.counts["takes"] == 3
+    assert "take_not_in_split (warning)" in capsys.readouterr().err
+
+
+def test_a_broken_take_that_the_split_no_longer_has_is_one(made: Made) -> None:
+    without_train_2(made)
+    truncate(made.paths.frame(NAME, TRAIN_2, EGO, 30), 0.5)
+    summary, report = check(made)
+    assert not summary.is_good and kinds_of(report) == {"orphan_file": 1}
+    assert "of no take in split.json; delete the folder" in report.findings[0].detail
+
+
 # ---- one fault, one name -------------------------------------------------------------------------------------------
 
 Fault = Callable[[Made], Any]
@@ -474,7 +500,7 @@ def test_what_process_already_reported_is_a_warning(made: Made) -> None:
 
 def test_every_kind_is_found_by_some_test() -> None:
     injected = set[str]().union(*(kinds for kinds, _ in FAULTS.values()))
-    assert KINDS.keys() == injected | {"frame_known_missing", "mask_left_out"}
+    assert KINDS.keys() == injected | {"frame_known_missing", "mask_left_out", "take_not_in_split"}
 
 
 def test_all_faults_are_collected_in_one_run(made: Made, capsys: pytest.CaptureFixture[str]) -> None:

@@ -20,10 +20,11 @@ import pytest
 from pipeline.config_egoexo import DownloadVideosKnobs, IndexKnobs, ProcessKnobs
 from pipeline.console import Console
 from pipeline.egoexo.fetching import take_lock
+from pipeline.egoexo.output_size import output_bytes
 from pipeline.egoexo.plan import show_plan
 from pipeline.egoexo.release import read_index
 from pipeline.egoexo.synthetic import flatten_release
-from pipeline.egoexo.videos import fetch_take, find_videos, remove_videos, room_for, video_paths
+from pipeline.egoexo.videos import fetch_take, find_videos, keep_videos, remove_videos, room_for, video_paths
 from pipeline.errors import PipelineError
 from pipeline.paths import Paths
 from pipeline.phases import phase
@@ -31,6 +32,7 @@ from pipeline.runner import Summary, run_phase
 from pipeline.schema.base import read_model
 from pipeline.schema.egoexo_download import DownloadRecord
 from pipeline.schema.egoexo_index import TakeIndex
+from pipeline.step import fingerprint
 from tests.egoexo_world import SMALL_TAKES, small_release
 from tests.s3_server import S3Server, running
 
@@ -433,6 +435,64 @@ def test_the_plan_says_files_gigabytes_and_the_price_of_448(
     assert "IoU" not in "\n".join(said)
 
 
+def test_the_plan_counts_what_stays_of_other_parts_and_what_is_made(
+    server: S3Server, paths: Paths, buckets: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entries = []
+    for take in TAKES:
+        server.put(CONSORTIUM, f"vrs/{take.take_name}", b"v" * 5_000_000)
+        path = {"source_path": f"s3://{CONSORTIUM}/vrs/{take.take_name}", "relative_path": f"vrs/{take.take_name}.vrs"}
+        entries.append({"uid": take.take_uid, "paths": [path | {"size": 5_000_000}]})
+    put_manifest(server, "take_vrs", entries)
+    process = ProcessKnobs(scenario="cooking", parts=(DOWNSCALED, "take_vrs"))
+    videos_bytes = sum(sorted(sizes_of(buckets).values())[-2:])
+    said: list[str] = []
+    assert show_plan(paths, UNITS, process, said.append)
+    made_bytes = sum(output_bytes(read_index(paths, take.take_uid), 0) for take in TAKES)
+    # three frames of three cameras each: less than twice of what really comes out
+    assert made_bytes > 3 * 3 * 3 * 75_000
+    assert f"at most {(videos_bytes + 15e6 + made_bytes) / 1e9:.3g} GB" in said[-1]
+    assert "0.015 GB of other parts, which stay" in said[-1] and "of frames and annotations" in said[-1]
+    free(monkeypatch, 500_000_000 + max(sizes_of(buckets).values()) + 15_000_000 + made_bytes - 1)
+    with pytest.raises(PipelineError, match="of other parts, which stay"):
+        show_plan(paths, UNITS, process, said.append)
+    monkeypatch.undo()
+
+
+def test_a_release_that_is_there_is_looked_at_before_any_work(
+    paths: Paths, buckets: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release = paths.data.parent / "release"
+    flatten_release(buckets, release)
+    process = ProcessKnobs(scenario="cooking", release=str(release))
+
+    def plan(knobs: DownloadVideosKnobs) -> str:
+        said: list[str] = []
+        assert show_plan(paths, UNITS, knobs, said.append)
+        return "\n".join(said)
+
+    whole = plan(process)  # no word of the user: the better size, as both are there
+    assert "9 of full size (takes), 0 of downscaled_takes/448" in whole
+    assert "IoU" not in whole and "lack" not in whole and "of frames and annotations" in whole
+    small = plan(replace(process, parts=(DOWNSCALED,)))
+    assert "0 of full size (takes), 9 of downscaled_takes/448" in small
+    assert "about 10 IoU points" in small and "about 24 times" in small and "9 of them lie there in full size" in small
+    (release / relative("cam01", NATIVE)).unlink()
+    (release / relative("cam01")).unlink()
+    shutil.rmtree(release / "takes" / TAKES[1].take_name)
+    lacking = plan(process)
+    assert f"2 of 3 takes lack videos there: {TAKE.take_name} (cam01), {TAKES[1].take_name} (all)" in lacking
+    free(monkeypatch, 500_000_000)
+    with pytest.raises(PipelineError, match="of frames and annotations"):
+        show_plan(paths, UNITS, process, lambda line: None)
+
+
+def test_parts_that_are_not_given_are_those_that_they_stand_for() -> None:
+    assert fingerprint(knobs())["parts"] == fingerprint(knobs(parts=(DOWNSCALED,)))["parts"] == [DOWNSCALED]
+    assert fingerprint(knobs(release="r"))["parts"] == [NATIVE]
+    assert fingerprint(knobs(release="r", parts=(DOWNSCALED,)))["parts"] == [DOWNSCALED]
+
+
 def test_a_dry_run_fetches_nothing(server: S3Server, paths: Paths, capsys: pytest.CaptureFixture[str]) -> None:
     assert make(paths, knobs(dry_run=True)).only_planned
     assert "dry run: nothing is fetched" in capsys.readouterr().err
@@ -500,9 +560,10 @@ def test_a_full_disk_is_refused_before_anything_is_fetched(
 
 
 def test_only_one_takes_videos_of_the_part_are_deleted(server: S3Server, paths: Paths, buckets: Path) -> None:
-    flatten_release(buckets, paths.release())
     index = read_index(paths, TAKE.take_uid)
-    fetch(paths, index)
+    for take in TAKES:
+        fetch(paths, read_index(paths, take.take_uid))
+    fetch(paths, index, parts=(NATIVE,))
     before = videos(paths)
     assert remove_videos(paths, index, knobs()) > 0
     assert set(before) - set(videos(paths)) == {relative(camera) for camera in CAMERAS}
@@ -511,6 +572,38 @@ def test_only_one_takes_videos_of_the_part_are_deleted(server: S3Server, paths: 
     assert not (paths.release() / "takes" / TAKE.take_name).exists()
     assert (paths.release() / "takes" / TAKES[1].take_name).exists()
     assert remove_videos(paths, index, knobs()) == 0
+
+
+def test_what_was_put_there_by_hand_or_is_to_be_kept_is_not_deleted(
+    server: S3Server, paths: Paths, index: TakeIndex, buckets: Path
+) -> None:
+    by_hand = paths.release() / relative("cam01")
+    by_hand.parent.mkdir(parents=True)
+    by_hand.write_bytes((buckets / "ego4d-cmu" / key_of("cam01")).read_bytes())
+    native = paths.release() / relative("cam02", NATIVE)
+    native.write_bytes(b"native")
+    server.remove("ego4d-cmu", key_of("cam02"))  # `find_videos` falls back on the native one
+    fetch(paths, index)
+    assert remove_videos(paths, index, knobs()) > 0
+    assert videos(paths) == sorted([relative("cam01"), relative("cam02", NATIVE)])
+    fetch(paths, index)
+    keep_videos(paths, index, knobs())
+    assert remove_videos(paths, index, knobs()) == 0 and len(videos(paths)) == 3
+    assert fetch(paths, index).files  # the record still tells what is there
+    (paths.release() / relative("aria01_214-1")).unlink()
+    fetch(paths, index)  # fetched anew without the wish to keep it
+    assert remove_videos(paths, index, knobs()) > 0
+    assert not list((paths.release() / "downloads").glob("*.own.json"))
+
+
+def test_a_download_that_failed_claims_nothing(server: S3Server, paths: Paths, index: TakeIndex, buckets: Path) -> None:
+    server.faults.refuse["cam02.mp4"] = (403, "ExpiredToken")
+    with pytest.raises(PipelineError):
+        fetch(paths, index)
+    server.faults.refuse.clear()
+    shutil.copy(buckets / "ego4d-cmu" / key_of("cam02"), paths.release() / relative("cam02"))  # by hand, in despair
+    remove_videos(paths, index, knobs())
+    assert videos(paths) == [relative("cam02")]
 
 
 def test_a_release_of_the_users_own_is_never_touched(paths: Paths, index: TakeIndex, buckets: Path) -> None:

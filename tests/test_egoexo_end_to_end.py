@@ -23,16 +23,26 @@ ROOT = Path(__file__).parents[1]
 SAMPLES = ROOT.parent / "shared" / "samples" / "egoexo"
 UHD, FULL_HD = (3840, 2160), (1920, 1080)
 NATIVE_TAKES = tuple(
-    TakeSpec(name, task, "Cooking", split, exo=exo, frames=60, keyframe_interval=interval, seed=seed)
-    for seed, (name, task, split, exo, interval) in enumerate(
+    TakeSpec(name, task, parent, split, exo=exo, frames=31, keyframe_interval=interval, seed=seed)
+    for seed, (name, task, parent, split, exo, interval) in enumerate(
         [
-            ("cmu_cooking_01_1", "Making Cucumber & Tomato Salad", "train", (("cam01", UHD), ("cam02", FULL_HD)), 30),
-            ("cmu_cooking_01_2", "Cooking Scrambled Eggs", "val", (("cam01", UHD),), 250),
-            ("iiith_cooking_57_2", "Cooking Scrambled Eggs", "test", (("cam01", FULL_HD),), 30),
+            (
+                "cmu_cooking_01_1",
+                "Cooking Scrambled Eggs",
+                "Cooking",
+                "train",
+                (("cam01", UHD), ("cam02", FULL_HD)),
+                30,
+            ),
+            ("cmu_cooking_01_2", "Cooking Scrambled Eggs", "Cooking", "val", (("cam01", UHD),), 250),
+            ("iiith_cooking_57_2", "Cooking Scrambled Eggs", "Cooking", "test", (("cam01", FULL_HD),), 30),
+            ("iiith_covid_03_4", "Covid-19 Rapid Antigen Test", "Health", "train", (("cam01", FULL_HD),), 30),
         ]
     )
 )
 """At the sizes of the data set: 1408² on the head, 2160p and 1080p in the room."""
+NATIVE_FRAMES = {True: (704, 704), False: (960, 540)}
+"""Worn or not → size of the stored frames."""
 STATES = ("present", "absent", "unannotated")
 PairCounts = dict[str, dict[str, Counter[str]]]
 """Split → setting → state of the target → pairs."""
@@ -73,24 +83,37 @@ def true_counts(truth: Path) -> PairCounts:
     }
 
 
+def largest_take_gb(root: Path, part: str) -> float:
+    """Gigabytes of the take with most video in this part."""
+    folder = root / "ego4d-consortium-sharing" / "egoexo-public" / "v2" / part
+    takes = json.loads((folder / "manifest.json").read_text())
+    return max(sum(path["size"] for path in take["paths"]) for take in takes) / 1e9
+
+
 @pytest.mark.slow
-def test_native_release_from_the_store_to_checked_pairs(tmp_path: Path) -> None:
-    make_release(tmp_path / "s3", NATIVE_TAKES)
-    paths = Paths(tmp_path / "data")
-    with serve(tmp_path / "s3") as store:
-        done = run(store, paths.data, SCENARIO="cooking", PARTS="takes")
-        assert done.returncode == 0, done.stderr
-        again = run(store, paths.data, SCENARIO="cooking", PARTS="takes")
-        assert again.returncode == 0, again.stderr
-    assert pair_counts(paths, "cooking") == true_counts(tmp_path / "s3" / TRUTH)
-    takes = [read_model(file, TakeFacts, "") for file in paths.output_dir("cooking").glob("*/take.json")]
-    cameras = [camera for take in takes for camera in take.cameras.values()]
-    for camera in cameras:
-        assert camera.frame_size_wh == ((704, 704) if camera.is_ego else (960, 540)), camera
-    assert {camera.native_size_wh for camera in cameras} == {(1408, 1408), UHD, FULL_HD}
-    assert not list(paths.release().rglob("*.mp4"))
-    assert "egoexo-process: 0 made, 3 kept, 0 failed" in again.stderr
-    assert "egoexo-check: 1 made" in again.stderr
+def test_generated_release_from_the_store_to_checked_pairs(tmp_path: Path) -> None:
+    """Both scenarios at native size and at 448, on a disk that may hold one take's videos at a time."""
+    root = tmp_path / "s3"
+    make_release(root, NATIVE_TAKES)
+    truth = true_counts(root / TRUTH)
+    with serve(root) as store:
+        for part in ("takes", "downscaled_takes/448"):
+            paths = Paths(tmp_path / part.replace("/", "_"))
+            settings = {"PARTS": part, "MAX_VIDEOS_GB": f"{1.05 * largest_take_gb(root, part):.6f}"}
+            for scenario in ("cooking", "health"):
+                done = run(store, paths.data, SCENARIO=scenario, **settings)
+                assert done.returncode == 0, done.stderr
+            assert pair_counts(paths, "cooking", "health") == truth
+            assert not list(paths.release().rglob("*.mp4"))
+            again = run(store, paths.data, SCENARIO="cooking", **settings)
+            assert again.returncode == 0, again.stderr
+            assert "egoexo-process: 0 made, 3 kept, 0 failed" in again.stderr
+            takes = [read_model(file, TakeFacts, "") for file in paths.data.glob("output_dir_*/*/take.json")]
+            cameras = [camera for take in takes for camera in take.cameras.values()]
+            assert {camera.native_size_wh for camera in cameras} == {(1408, 1408), UHD, FULL_HD}
+            for camera in cameras:
+                small = (448, 448) if camera.is_ego else (796, 448)
+                assert camera.frame_size_wh == (NATIVE_FRAMES[camera.is_ego] if part == "takes" else small)
 
 
 @pytest.mark.shared

@@ -7,6 +7,9 @@ import json
 import os
 import re
 import shutil
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -155,6 +158,39 @@ def test_label_pictures_palettes_and_what_is_said_of_all_objects(world: World) -
     assert world.bring(redo=True).is_good
     assert track(world, "one", "cup 1", "cam1") == Track((0,), frozenset({60, 90}))
     assert track(world, "one", "cup 1", "ego") == Track((0,), frozenset({30}))
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P", "L"])
+def test_transparent_pixels_are_background(world: World, mode: str) -> None:
+    """As drawing programs write them: white everywhere, and opaque where the object is."""
+    inside = pixels(SIZES_WH["ego"], (5, 5, 9, 9))
+    place = world.root / "one/masks/ego/mug/30.png"
+    if mode in ("RGBA", "LA"):
+        picture = Image.new(mode, SIZES_WH["ego"], (255,) * len(mode))
+        picture.putalpha(Image.fromarray(inside))
+        picture.save(place)
+    else:  # a colour that stands for transparent: 200 in grey, the first of two whites in a palette
+        values = np.where(inside, 1, 0) if mode == "P" else np.where(inside, 255, 200)
+        picture = Image.fromarray(values.astype(np.uint8), mode)
+        if mode == "P":
+            picture.putpalette([255] * 6)
+        picture.save(place, transparency=0 if mode == "P" else 200)
+    assert world.bring().is_good
+    assert np.array_equal(decoded(world.annotation("one"), "mug", "ego", 30), inside // 255)
+
+
+def test_a_label_picture_with_alpha(world: World) -> None:
+    world.dataset(objects={"1": "mug"})
+    shutil.rmtree(world.root / "one/masks/cam1")
+    numbers = pixels(SIZES_WH["cam1"], (2, 3, 10, 12), 1)
+    alpha = pixels(SIZES_WH["cam1"], (2, 3, 5, 12))
+    (world.root / "one/masks/cam1").mkdir()
+    picture = Image.merge("LA", (Image.fromarray(numbers), Image.fromarray(alpha)))
+    picture.save(world.root / "one/masks/cam1/0.png")
+    shutil.rmtree(world.root / "one/masks/ego/cup 1")
+    shutil.rmtree(world.root / "two")
+    assert world.bring().is_good
+    assert decoded(world.annotation("one"), "mug", "cam1", 0).sum() == 5 * 12
 
 
 def square(image: int, category: int, x: int) -> dict[str, Any]:
@@ -515,15 +551,46 @@ def test_killed_and_taken_up_again(world: World, monkeypatch: pytest.MonkeyPatch
     records: list[int] = []
     place = importing._place
 
-    def look_first(job: Any, taken: Any) -> None:
+    def look_first(*given: Any) -> None:
         records.append(made.stat().st_mtime_ns)
-        place(job, taken)
+        place(*given)
 
     monkeypatch.setattr(importing, "_place", look_first)
     assert world.bring().is_good
     assert records == [made_ns], "the first take was not made again"
     assert world.check().is_good
     assert not world.paths.work("egoexo-import", "mine").exists()
+
+
+@pytest.mark.parametrize("redo", [True, False])
+def test_killed_while_placing_then_made_again(world: World, redo: bool) -> None:
+    """A real kill: nothing runs behind it."""
+    script = """
+import os, signal, sys
+from pathlib import Path
+from pipeline.__main__ import main
+from pipeline.egoexo import importing
+move = Path.rename
+def die(self, target):
+    if self.name == "two":
+        os.kill(os.getpid(), signal.SIGKILL)
+    return move(self, target)
+Path.rename = die
+main(sys.argv[1:], {})
+"""
+    options = ["egoexo-import", "--name", "mine", "--source", str(world.root), "--data", str(world.paths.data)]
+    killed = subprocess.run([sys.executable, "-c", script, *options], cwd=ROOT, capture_output=True, check=False)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
+    there = sorted(file.name for file in world.paths.output_dir("mine").iterdir() if not file.name.endswith(".partial"))
+    assert there == ["one"]
+    shutil.move(world.root / "one", world.root / "three")  # what the source no longer has does not stay
+    assert world.bring(redo).is_good
+    assert {"two", "three"} <= world.manifest().products.keys()
+    again = world.bring()
+    assert again.skipped == ["mine"] and again.is_good
+    assert read_model(world.paths.split_file("mine"), SplitFile, "").train == ["three", "two"]
+    assert not world.paths.take_dir("mine", "one").exists()
+    assert world.check().is_good
 
 
 def test_what_a_killed_run_left_is_of_no_use_once_the_source_changed(

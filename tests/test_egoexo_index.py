@@ -246,24 +246,81 @@ def test_missing_split_file(paths: Paths, release: Path) -> None:
 def test_unknown_uids_of_the_split_are_reported(paths: Paths, release: Path, tmp_path: Path) -> None:
     """66 takes of the published training split are not in the release."""
     lost = [f"lost-{number}" for number in range(66)]
-    summary = index(paths, release, scenario="cooking", split=split_file(tmp_path, train=[*lost, TRAIN], val=[VAL]))
-    assert not summary.is_good and summary.made == ["cooking"]
-    assert summary.dropped == {"not in the release": 66, "in no split": 1}
-    assert summary.incomplete["cooking"] == "66 takes not in the release (lost-0, lost-1, lost-2, …)"
-    assert split(paths)["train"] == [TRAIN]
-    assert reasons(report(paths).left_out)["not in the release"] == lost
-    again = index(paths, release, scenario="cooking", split=split_file(tmp_path, train=[*lost, TRAIN], val=[VAL]))
+    own = split_file(tmp_path, train=[*lost, TRAIN], val=[VAL])
+    summary = index(paths, release, scenario="all", split=own)
+    assert not summary.is_good and summary.made == ["all"]
+    assert summary.dropped == {"not in the release": 66, "in no split": 2}
+    assert summary.incomplete["all"] == "66 takes not in the release (lost-0, lost-1, lost-2, …)"
+    assert split(paths, "all")["train"] == [TRAIN]
+    assert reasons(report(paths, "all").left_out)["not in the release"] == lost
+    again = index(paths, release, scenario="all", split=own)
     assert again.skipped and not again.is_good  # each later run says so too
 
 
+def test_a_release_that_lacks_a_relations_file_says_so(
+    paths: Paths, release: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (release / relations("test")).unlink()
+    summary = index(paths, release)
+    assert summary.made == ["cooking"] and split(paths)["test"] == []
+    assert summary.dropped == {"splits_without_annotations": 1}
+    assert "has no relations_{test}.json" in capfd.readouterr().err
+
+
+def test_unknown_uids_of_a_split_file_make_the_exit_status_1(paths: Paths, release: Path, tmp_path: Path) -> None:
+    summary = index(paths, release, scenario="cooking", split=split_file(tmp_path, train=["lost", TRAIN], val=[VAL]))
+    assert summary.dropped == {"in no split": 1}
+    assert "names 1 takes that this release does not have (lost)" in summary.incomplete["cooking"]
+    assert reasons(report(paths).warnings) == {"not in the release, of unknown scenario": ["lost"]}
+    assert report(paths).warnings[0].detail == "it has no annotations"
+
+
+def without(uid: str) -> Edit:
+    return lambda takes: [take for take in takes if take["take_uid"] != uid]
+
+
 def test_annotated_takes_that_are_not_in_the_release(paths: Paths, release: Path) -> None:
-    edit(release / "takes.json", lambda takes: [take for take in takes if take["take_uid"] != TRAIN])
+    """The text of its scenario, which another take has too, says which parent task it is of."""
+    edit(release / "takes.json", without(VAL))
     summary = index(paths, release)
     assert not summary.is_good
-    assert split(paths) == {"train": [], "val": [VAL], "test": [TEST]}
+    assert split(paths) == {"train": [TRAIN], "val": [], "test": [TEST]}
     (problem,) = report(paths).left_out
-    assert (problem.take_name, problem.split, problem.reason) == ("cmu_cooking_01_1", "train", "not in the release")
+    assert (problem.take_name, problem.split, problem.reason) == (NAMES[VAL], "val", "not in the release")
+    assert (problem.scenario, problem.parent_task) == ("Cooking Scrambled Eggs", "cooking")
     assert "it has annotations" in problem.detail
+    assert index(paths, release, scenario="health").is_good
+    assert not report(paths, "health").left_out and not report(paths, "health").warnings
+
+
+def test_a_take_of_a_scenario_that_nothing_tells(paths: Paths, release: Path) -> None:
+    edit(release / "takes.json", without(TRAIN))
+    for scenario in ("cooking", "health"):
+        assert index(paths, release, scenario=scenario).is_good
+        (warning,) = report(paths, scenario).warnings
+        assert (warning.take_uid, warning.reason) == (TRAIN, "not in the release, of unknown scenario")
+        assert "'Making Cucumber & Tomato Salad'" in warning.detail
+    assert index(paths, release, scenario="all").incomplete == {"all": f"1 take not in the release ({NAMES[TRAIN]})"}
+    assert not report(paths, "all").warnings
+
+
+def test_takes_left_out_by_scenario_and_split(
+    paths: Paths, release: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    edit(release / "takes.json", without(VAL))
+    edit(release / relations("train"), lambda document: document["annotations"][TRAIN].update(object_masks=[]))
+    index(paths, release, scenario="all", split=split_file(tmp_path, train=[TRAIN, HEALTH], val=[VAL, "lost"]))
+    assert report(paths, "all").left_out_takes == {
+        "train": {"Making Cucumber & Tomato Salad": {"with damaged annotations": 1}},
+        "val": {"Cooking Scrambled Eggs": {"not in the release": 1}, "unknown": {"not in the release": 1}},
+        "none": {"Cooking Scrambled Eggs": {"in no split": 1}},
+    }
+    parents = {problem.take_uid: problem.parent_task for problem in report(paths, "all").left_out}
+    assert parents == {TRAIN: "cooking", VAL: "cooking", "lost": "", TEST: "cooking"}
+    lines = [" ".join(line.split()) for line in capfd.readouterr().err.splitlines()]
+    assert any(line.endswith("left out why train val test split none takes") for line in lines)
+    assert any(line.endswith("Cooking Scrambled Eggs not in the release 0 1 0 0 1") for line in lines)
+    assert any(line.endswith("unknown not in the release 0 1 0 0 1") for line in lines)
 
 
 def test_takes_of_the_split_without_annotations(paths: Paths, release: Path, tmp_path: Path) -> None:
@@ -453,6 +510,11 @@ def test_uid_twice_in_the_split_file(paths: Paths, release: Path, tmp_path: Path
         (lambda take: take["object_masks"].update(cup_0={"../up": {"annotation": {}}}), "cannot name a folder"),
         (lambda take: take["object_masks"].update(cup_0={"cam01": {}}), "no masks under `annotation`"),
         (lambda take: take["object_masks"].update(cup_0={"cam01": {"annotation": {"1.5": {}}}}), "'1.5' is no number"),
+        (lambda take: take["object_masks"].update(cup_0={"cam01": {"annotation": {"030": {}}}}), "'030' is no number"),
+        (
+            lambda take: take["object_masks"].update(cup_0={"cam01": {"annotation": {}, "annotated_frames": [10**9]}}),
+            "annotated_frames is not a list of frame numbers",
+        ),
         (
             lambda take: take["object_masks"].update(cup_0={"cam01": {"annotation": {}, "annotated_frames": ["0"]}}),
             "annotated_frames is not a list of frame numbers",
@@ -467,6 +529,76 @@ def test_damaged_take_is_left_out(paths: Paths, release: Path, damage: Callable[
     assert (problem.reason, problem.take_uid) == ("with damaged annotations", TRAIN)
     assert said in problem.detail
     assert split(paths) == {"train": [], "val": [VAL], "test": [TEST]}
+
+
+HALF = "\ud83e"
+
+
+@pytest.mark.parametrize("place", ["scenario", "take_name", "object", "camera", "uid"])
+def test_half_a_surrogate_pair_costs_its_take_alone(paths: Paths, release: Path, place: str) -> None:
+    def change(document: Any) -> None:
+        take = document["annotations"][TRAIN]
+        if place in take:
+            take[place] += HALF
+        elif place == "object":
+            take["object_masks"][f"knife{HALF}_0"] = next(iter(take["object_masks"].values()))
+        elif place == "camera":
+            next(iter(take["object_masks"].values()))[f"cam09{HALF}"] = {"annotation": {}}
+        else:
+            document["annotations"][TRAIN + HALF] = document["annotations"].pop(TRAIN)
+
+    edit(release / relations("train"), change)
+    summary = index(paths, release, scenario="all")
+    assert summary.made and not summary.is_good
+    (problem,) = report(paths, "all").left_out
+    assert problem.reason == "with damaged annotations" and problem.take_uid.startswith(TRAIN)
+    assert place in problem.detail and "\\ud83e" in problem.detail
+    assert "half a surrogate pair, in bytes " in problem.detail and relations("train") in problem.detail
+    assert split(paths, "all")["train"] == [HEALTH] and split(paths, "all")["test"] == [TEST]
+    assert index(paths, release, scenario="all").skipped
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"is_dropped": None},
+        {"duration_sec": float("nan")},
+        {"duration_sec": "long"},
+        {"task_name": HALF, "university_name": 7},
+        {"frame_aligned_videos": [], "capture": {"cameras": 1}, "root_dir": None},
+    ],
+)
+def test_optional_fields_of_takes_json_may_be_odd(paths: Paths, release: Path, odd: dict[str, Any]) -> None:
+    edit(release / "takes.json", lambda takes: [take | odd if take["take_uid"] == TRAIN else take for take in takes])
+    assert index(paths, release).is_good
+    assert split(paths)["train"] == [TRAIN]
+    if "duration_sec" in odd:
+        assert read_index(paths, TRAIN).duration_s is None
+
+
+@pytest.mark.parametrize("odd", [{"take_name": None}, {"take_name": f"a{HALF}"}])
+def test_damaged_entry_of_takes_json_costs_its_take_alone(
+    paths: Paths, release: Path, odd: dict[str, Any], capfd: pytest.CaptureFixture[str]
+) -> None:
+    edit(
+        release / "takes.json",
+        lambda takes: ["x", *(take | odd if take["take_uid"] == TRAIN else take for take in takes)],
+    )
+    summary = index(paths, release)
+    assert not summary.is_good and summary.made
+    (problem,) = report(paths).left_out
+    assert (problem.take_uid, problem.reason) == (TRAIN, "damaged in takes.json")
+    assert problem.parent_task == "cooking" and "take_name: " in problem.detail
+    assert split(paths) == {"train": [], "val": [VAL], "test": [TEST]}
+    text = capfd.readouterr().err
+    assert "2 damaged entries are left out" in text and "entry 0: " in text
+    assert index(paths, release, scenario="health").is_good
+
+
+@pytest.mark.parametrize("content", ["{}", '["x", {}]'])
+def test_takes_json_without_takes(paths: Paths, release: Path, content: str) -> None:
+    replace(release / "takes.json", content)
+    assert "takes.json is damaged" in index(paths, release).failed["cooking"]
 
 
 def test_uid_that_would_lead_out_of_the_folder(paths: Paths, release: Path) -> None:

@@ -153,7 +153,9 @@ def test_a_dry_run_says_the_plan_and_fetches_nothing(
     server: S3Server, paths: Paths, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert make(paths, MetadataKnobs(dry_run=True)).only_planned
-    assert "plan: 6 files of metadata, annotations" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "plan: 6 files of metadata, annotations" in said
+    assert "run egoexo-metadata (" in said and "then --dry-run again" in said
     assert not paths.release().exists()
 
 

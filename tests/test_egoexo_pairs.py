@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from pipeline.config_egoexo import PairsKnobs
 from pipeline.console import Console
 from pipeline.egoexo import pairs
 from pipeline.errors import PipelineError
+from pipeline.knobs import knob_doc
 from pipeline.ops.egoexo.sampling import sample_indices, wanted_number
 from pipeline.paths import Paths
 from pipeline.phases import phase
@@ -44,6 +46,7 @@ from tests.processed_takes import (
     write_take,
 )
 
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "relations-format.md"
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "samples" / "egoexo"
 
 
@@ -290,6 +293,17 @@ def test_asking_for_more_than_there_is_keeps_all_and_says_so(made: Made, capsys:
     assert "0.01 of 10 pairs is none" in capsys.readouterr().err
 
 
+def test_one_means_all_and_all_places_say_so(made: Made) -> None:
+    make_pairs(made, sample_train=1, sample_val=2)
+    assert len(pair_list(made, "train", "egoexo")) == 20 and len(pair_list(made, "val", "egoexo")) == 2
+    for split in SPLITS:
+        documentation = knob_doc(next(item for item in fields(PairsKnobs) if item.name == f"sample_{split}"))
+        assert "1 or less is a ratio (1: all), 2 or more an exact number" in documentation.doc
+    assert "`SAMPLE_TEST=1` keeps all; the smallest number that can be asked for is 2" in PAGE.read_text()
+    with pytest.raises(PipelineError, match=r"1 keeps all.* 2 or more pairs"):
+        wanted_number(5, 1.5)
+
+
 def test_what_is_neither_ratio_nor_number_is_refused(made: Made) -> None:
     assert "1.5" in make_pairs(made, sample_train=1.5).failed["toy"]
     with pytest.raises(PipelineError):
@@ -382,3 +396,17 @@ def test_an_ego_camera_without_pictures_does_not_stand_for_an_object(made: Made)
     write_split(made.paths, made.name, {"val": [VAL_1]})
     make_pairs(made)
     assert [VirtualPath.parse(pair[0]).camera for pair in pair_list(made, "val", "egoexo")] == [second, second]
+
+
+def test_an_ego_camera_without_video_never_becomes_an_exo_camera(made: Made) -> None:
+    seen = {"cup_0": {EGO: ([0, 30], []), CAM1: ([0, 30], []), CAM2: ([0], [])}}
+    shutil.rmtree(made.paths.take_dir(made.name, VAL_1))
+    write_take(made.paths, made.name, VAL_1, relations_of(seen))
+    write_split(made.paths, made.name, {"val": [VAL_1]})
+    file = made.paths.take_facts(made.name, VAL_1)
+    facts = json.loads(file.read_text())
+    del facts["cameras"][CAM2]
+    file.write_text(json.dumps(facts | {"without_frames": {CAM2: True}}))
+    summary = make_pairs(made)
+    assert "pairs_without_exo_picture" not in summary.dropped and not summary.dropped
+    assert len(pair_list(made, "val", "egoexo")) == 2

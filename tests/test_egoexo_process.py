@@ -105,6 +105,17 @@ def test_the_other_size_stands_in_and_that_is_said(line: Line, capfd: pytest.Cap
     assert f"{NAMES[TRAIN]}: cam02: there is no full-size" in capfd.readouterr().err
 
 
+def test_without_a_word_the_better_size_of_a_release_is_taken(line: Line) -> None:
+    line.index()
+    line.process(TRAIN, parts=())
+    assert line.facts(TRAIN).warnings == []
+    assert not [camera for camera in line.facts(TRAIN).cameras.values() if "448" in camera.video]
+    for camera in (EGO, "cam01", "cam02"):
+        line.video(VAL, camera).unlink()
+    line.process(VAL, parts=())
+    assert line.facts(VAL).warnings == ["there are no full-size videos of it, so its frames come from 448-pixel ones"]
+
+
 def test_every_so_many_frames_more(line: Line) -> None:
     line.index()
     assert line.process(TRAIN, every=40).is_good

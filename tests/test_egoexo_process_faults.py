@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -26,6 +27,7 @@ from pipeline.errors import PipelineError
 from pipeline.paths import Paths
 from pipeline.phases import phase
 from pipeline.runner import run_phase
+from pipeline.schema.base import write_whole
 from tests.egoexo_line import EGO, NAMES, TEST, TRAIN, VAL, Line, contents
 from tests.s3_server import running
 
@@ -76,6 +78,21 @@ def test_without_two_sides_the_take_fails_and_the_others_are_made(
     for camera, whole in wholes.items():
         line.video(TRAIN, camera).write_bytes(whole)
     assert line.process().made == [f"cooking/{TRAIN}"]
+
+
+@pytest.mark.parametrize("moment", ["look", "extract"])
+def test_a_video_that_vanishes_costs_its_camera_alone(line: Line, monkeypatch: pytest.MonkeyPatch, moment: str) -> None:
+    original = getattr(take_cameras.TakeCameras, moment)
+
+    def delete_first(*arguments: Any) -> Any:
+        line.video(TRAIN, "cam01").unlink()
+        return original(*arguments)
+
+    line.index()
+    monkeypatch.setattr(take_cameras.TakeCameras, moment, delete_first)
+    summary = line.process(TRAIN)
+    assert summary.made and "cam01: " in summary.incomplete[f"cooking/{TRAIN}"]
+    assert list(line.facts(TRAIN).cameras) == [EGO, "cam02"]
 
 
 def test_exo_video_shorter_than_ego(line: Line) -> None:
@@ -212,9 +229,9 @@ def dying_at_the_ego_camera(monkeypatch: pytest.MonkeyPatch) -> None:
     """When the other cameras are done, or after a while where there is one core only."""
     extract = take_cameras.extract_camera
 
-    def extract_or_die(video: Path, indices: Any, size_wh: Any, folder: Path, *others: Any) -> Any:
+    def extract_or_die(video: Path, indices: Any, size_wh: Any, folder: Path, *others: Any, **named: Any) -> Any:
         if "aria" not in video.name:
-            return extract(video, indices, size_wh, folder, *others)
+            return extract(video, indices, size_wh, folder, *others, **named)
         until = time.monotonic() + 5
         while time.monotonic() < until and sum(map(is_done, folder.parents[1].glob("*/camera.json"))) < 2:
             time.sleep(0.01)
@@ -326,6 +343,82 @@ def fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 def videos(line: Line) -> list[Path]:
     return sorted((line.paths.release() / "takes").rglob("*.mp4"))
+
+
+@pytest.mark.slow
+def test_annotations_that_would_be_refused_are_refused_before_their_videos_come(fetched: tuple[Line, Any]) -> None:
+    line, server = fetched
+
+    def refuse_one(object_masks: Any, take: str) -> None:
+        if take == NAMES[TRAIN]:
+            raise PipelineError("not of the release's form", "")
+
+    server.requests.clear()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(process, "check_form", refuse_one)
+        summary = line.process(TRAIN, VAL, release="")
+    assert list(summary.failed) == [f"cooking/{TRAIN}"] and summary.made == [f"cooking/{VAL}"]
+    assert not [
+        path for how, path in server.requests if how == "GET" and path.endswith(".mp4") and NAMES[TRAIN] in path
+    ]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("late", ["read_masks", "link_frames"])
+def test_a_take_that_fails_for_good_makes_room_for_the_next(
+    fetched: tuple[Line, Any], monkeypatch: pytest.MonkeyPatch, late: str
+) -> None:
+    line, _ = fetched
+    whole = getattr(process, late)
+
+    def fail_once(*arguments: Any) -> Any:
+        monkeypatch.setattr(process, late, whole)
+        raise ValueError("a bug")
+
+    monkeypatch.setattr(process, late, fail_once)
+    sizes = [sum(line.video(uid, camera).stat().st_size for camera in cameras(line, uid)) for uid in (TRAIN, VAL)]
+    summary = line.process(TRAIN, VAL, release="", max_videos_gb=(max(sizes) + 1000) / 1e9)
+    assert list(summary.failed) == [f"cooking/{TRAIN}"] and summary.made == [f"cooking/{VAL}"]
+    assert videos(line) == []
+
+
+@pytest.mark.slow
+def test_a_full_disk_leaves_the_videos_for_the_next_run(
+    fetched: tuple[Line, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line, server = fetched
+    full_disk_after(monkeypatch, frames, 2, OSError(errno.ENOSPC, "No space left on device", "x.jpg"))
+    assert line.process(TRAIN, release="").failed
+    monkeypatch.setattr(frames, "write_whole", write_whole)
+    assert len(videos(line)) == 3
+    server.requests.clear()
+    assert line.process(TRAIN, release="").is_good
+    assert not [path for _, path in server.requests if path.endswith(".mp4")] and videos(line) == []
+
+
+@pytest.mark.slow
+def test_videos_put_there_by_hand_outlive_their_take(fetched: tuple[Line, Any]) -> None:
+    line, _ = fetched
+    places = {camera: line.paths.release() / line.video(TRAIN, camera).relative_to(line.release) for camera in
+              (EGO, "cam01", "cam02")}  # fmt: skip
+    places[EGO].parent.mkdir(parents=True)
+    for camera in ("cam01", "cam02"):
+        places[camera].write_bytes(line.video(TRAIN, camera).read_bytes())
+    assert line.process(TRAIN, release="").is_good
+    assert videos(line) == [places["cam01"], places["cam02"]]
+    places[EGO].write_bytes(b"no video")  # all there by hand, and the take fails
+    assert line.process(TRAIN, release="", redo=True).failed
+    assert len(videos(line)) == 3
+
+
+@pytest.mark.slow
+def test_videos_kept_for_one_data_set_are_not_deleted_by_another(fetched: tuple[Line, Any]) -> None:
+    line, _ = fetched
+    assert line.process(TRAIN, release="", keep_videos=True).is_good
+    knobs = IndexKnobs(name="pilot", takes=(NAMES[TRAIN],))
+    assert run_phase(phase("egoexo-index"), ["pilot"], knobs, line.paths, Console()).made
+    assert line.process(scenario="pilot", release="").is_good
+    assert len(videos(line)) == 3
 
 
 @pytest.mark.slow
@@ -453,6 +546,7 @@ def pictures(line: Line) -> set[str]:
 @pytest.mark.parametrize("ends_by", ["turn", "stop"])
 def test_a_take_without_room_waits_for_its_turn(line: Line, monkeypatch: pytest.MonkeyPatch, ends_by: str) -> None:
     line.index()
+    shutil.copytree(line.release / "annotations", line.paths.release() / "annotations")
     fetched: list[bool] = []
     monkeypatch.setattr(take_videos, "room_for", lambda *_: False)
     monkeypatch.setattr(take_videos, "fetch_take", lambda *_, **__: fetched.append(job.turn.is_set()))

@@ -145,6 +145,7 @@ def is_under_way(paths: Paths, phase: str, since_s: float) -> bool:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)  # six minutes on two idle cores; a busy machine must not fail it
 def test_killed_at_random_moments_the_next_run_finishes_with_the_same_files(world: World, shelf: Path) -> None:
     """SIGKILL, twenty times, at random moments within download, extract and annotate."""
     flags = ("annotate", "--with-earlier", "--window-s", "3", "--overlap-s", "1")

@@ -58,8 +58,9 @@ def test_a_frame_that_is_gone_or_cut_off_is_noticed(
     run(tmp_path, {"a": "one"})
     frame = tmp_path / "out/a/cam01/1.jpg"
     frame.unlink() if harm == "gone" else frame.write_text("on")
-    assert run(tmp_path, {"a": "one"}).skipped == ["a"]
-    assert "take was edited since; kept" in capfd.readouterr().err
+    again = run(tmp_path, {"a": "one"})
+    assert (again.skipped, again.is_good) == (["a"], False)
+    assert "files in take changed, came or went since; kept" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize("text", ["fail", "interrupt"])
@@ -102,6 +103,16 @@ def test_incomplete_units_are_published_and_remembered(tmp_path: Path, capfd: py
     manifest = read_model(tmp_path / "manifests/toy-take/a.json", Manifest, "")
     assert manifest.details == {"incomplete": ["cam02 has no video"]}
     assert run(tmp_path, {"a": "whole now", "b": "whole"}).is_good
+
+
+def test_an_incomplete_unit_that_loses_a_file_stays_incomplete(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    run(tmp_path, {"set/a": "incomplete"})
+    (tmp_path / "out/set/a/cam01/1.jpg").unlink()
+    assert not run(tmp_path, {"set/a": "incomplete"}).is_good
+    text = capfd.readouterr().err
+    assert "REDO=toy-take ONLY=a makes it again" in text and "cam02 has no video" in text
 
 
 def test_an_edit_of_the_code_does_not_repeat_what_cost_a_download(

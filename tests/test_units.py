@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.__main__ import main
 from pipeline.config import CommonKnobs
-from pipeline.config_egoexo import DatasetKnobs, IndexKnobs, PairsKnobs
+from pipeline.config_egoexo import DatasetKnobs, IndexKnobs, PairsKnobs, ProcessKnobs
 from pipeline.console import Console
 from pipeline.errors import PipelineError
 from pipeline.job import Counts, Job
@@ -21,7 +21,7 @@ from pipeline.schema.base import write_model
 from pipeline.schema.egoexo_release import SplitFile
 from pipeline.step import fingerprint
 from pipeline.units import Clips, Dataset, select
-from tests.egoexo_line import TRAIN, Line
+from tests.egoexo_line import NAMES, TRAIN, VAL, Line
 
 ROWS = {row.name: row for row in line_phases("egoexo")}
 
@@ -38,6 +38,21 @@ def test_units_of_each_kind_of_phase(tmp_path: Path) -> None:
     assert dataset.units(ROWS["egoexo-metadata"]) == ("release",)
     assert dataset.units(ROWS["egoexo-pairs"]) == ("cooking",)
     assert dataset.units(ROWS["egoexo-process"]) == ("cooking/b", "cooking/a", "cooking/c")
+
+
+def test_only_some_takes_of_a_data_set(tmp_path: Path) -> None:
+    line = Line.make(tmp_path)
+    line.index()
+    rows = ROWS["egoexo-process"]
+
+    def units(*only: str) -> tuple[str, ...]:
+        knobs_of = {rows.name: ProcessKnobs(scenario="cooking", only=only)}
+        return Dataset("cooking", line.paths, knobs_of).units(rows)
+
+    assert len(units()) == 3
+    assert units(NAMES[VAL], TRAIN) == (f"cooking/{TRAIN}", f"cooking/{VAL}")
+    with pytest.raises(PipelineError, match="ONLY=nobody names no take"):
+        units(TRAIN, "nobody")
 
 
 @pytest.mark.parametrize("content", [None, "{", '{"train": []}', '{"train": "a"}'])

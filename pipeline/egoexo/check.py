@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 import sys
 from collections import Counter
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Set
+from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from pipeline.config_egoexo import CheckKnobs
 from pipeline.egoexo.check_pairs import PairFile, check_pair_file
+from pipeline.egoexo.check_take import FILES as TAKE_FILES
 from pipeline.egoexo.check_take import CheckedTake, check_take
 from pipeline.egoexo.findings import Findings, table_text
 from pipeline.errors import PipelineError
@@ -58,7 +59,8 @@ def run(job: Job) -> Counts:
         errors = ", ".join(f"{kind.number} {kind.kind}" for kind in report.kinds if kind.severity == "error")
         raise PipelineError(
             f"{job.paths.output_dir(job.unit)} has {report.errors} errors: {errors}",
-            f"{place} names each; REDO=egoexo-process makes takes again, REDO=egoexo-pairs the pairs",
+            f"{place} names each; REDO=egoexo-process makes takes again, REDO=egoexo-pairs the pairs; "
+            "delete what nothing refers to",
         )
     return Counts(made=dict(report.counts), details={"warnings": {kind.kind: kind.number for kind in report.kinds}})
 
@@ -84,7 +86,9 @@ def look_at(job: Job) -> CheckReport:
     for file in pair_files:
         pairs += check_pair_file(file, findings)
         job.progress.advance()
-    _check_orphans(files, takes, pair_files, findings)
+    with ThreadPoolExecutor(cores()) as pool:
+        left_behind = _not_in_split(root, files, takes, findings, pool, job.progress.advance)
+    _check_orphans(files, takes.keys() | left_behind, pair_files, findings)
     counts = {
         "takes": len(takes),
         "pictures": sum(len(frames) for take in takes.values() for frames in take.pictures.values()),
@@ -152,13 +156,38 @@ def _written(file: Path, findings: Findings) -> dict[tuple[Split, Setting], Pair
     return {(counts.split, counts.setting): counts for counts in report.files}
 
 
-def _check_orphans(
-    files: dict[str, set[str]], takes: dict[str, CheckedTake], pair_files: list[PairFile], findings: Findings
-) -> None:
+def _not_in_split(
+    root: Path,
+    files: dict[str, set[str]],
+    takes: dict[str, CheckedTake],
+    findings: Findings,
+    pool: Executor,
+    advance: Callable[[], None],
+) -> set[str]:
+    """Takes that split.json no longer has, as after another SPLIT=. They harm nobody as long as they are whole."""
+    left_behind = set[str]()
+    for folder in sorted(files.keys() - takes.keys() - {TOP, *LATER_FOLDERS}):
+        if not set(TAKE_FILES) <= files[folder]:
+            continue
+        of_the_take = Findings()
+        check_take(root / folder, files[folder], of_the_take, pool, advance)
+        if of_the_take.errors:
+            continue
+        left_behind.add(folder)
+        findings.add(
+            "take_not_in_split",
+            f"{folder}/",
+            f"{len(files[folder])} files; delete the folder, or put {folder} back by SPLIT= or TAKES=",
+        )
+    return left_behind
+
+
+def _check_orphans(files: dict[str, set[str]], takes: Set[str], pair_files: list[PairFile], findings: Findings) -> None:
     """Files beside split.json that are none of the twelve, and folders that are no take's."""
     known = {"split.json"} | {place.name for file in pair_files for place in (file.pairs, file.typed)}
     for file in sorted(files.get(TOP, set()) - known):
         findings.add("orphan_file", file)
-    for folder in sorted(files.keys() - takes.keys() - {TOP, *LATER_FOLDERS}):
+    for folder in sorted(files.keys() - takes - {TOP, *LATER_FOLDERS}):
         if files[folder]:
-            findings.add("orphan_file", f"{folder}/", f"{len(files[folder])} files of no take in split.json")
+            detail = f"{len(files[folder])} files of no take in split.json; delete the folder"
+            findings.add("orphan_file", f"{folder}/", detail)

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import Literal
 
+from pipeline.ops.egoexo.tracks import is_ego_name
 from pipeline.schema.egoexo_release import Capture, Take
 
 ToldBy = Literal["captures.json", "takes.json", "name"]
-EGO_DEVICE = "aria"
 
 
 def ego_of(camera: str, take: Take, capture: Capture | None) -> tuple[bool, ToldBy]:
@@ -26,7 +26,7 @@ def ego_of(camera: str, take: Take, capture: Capture | None) -> tuple[bool, Told
         for name in names:
             if (is_ego := worn.get(name)) is not None:
                 return is_ego, source
-    return EGO_DEVICE in camera.lower(), "name"
+    return is_ego_name(camera), "name"
 
 
 def video_of(camera: str, take: Take) -> str:

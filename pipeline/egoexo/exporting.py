@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.config_egoexo import ExportKnobs
-from pipeline.egoexo.layouts.assemble import is_ego_name
+from pipeline.egoexo.layouts.assemble import sounds_worn
 from pipeline.egoexo.layouts.coco_export import export_coco
 from pipeline.egoexo.layouts.custom import DATASET_FILE
 from pipeline.egoexo.layouts.processed_export import export_baseline, export_omama
-from pipeline.egoexo.processed import ProcessedTake, is_processed, read_split, read_take, take_files
+from pipeline.egoexo.processed import ProcessedTake, read_split, read_take
+from pipeline.egoexo.processed_inputs import processed_inputs
 from pipeline.errors import PipelineError
 from pipeline.job import Counts, Job
 from pipeline.ops.files import link_or_copy
@@ -52,13 +53,7 @@ LAYOUTS = {
 
 def inputs(paths: Paths, unit: str, knobs: ExportKnobs) -> dict[str, Path]:
     """split.json, both files of each take that is processed, and the pair files that are there."""
-    files = {"split": paths.split_file(unit)}
-    if not files["split"].is_file():
-        return files
-    for take_uid in (uid for uids in read_split(paths, unit).values() for uid in uids):
-        if is_processed(paths, unit, take_uid):
-            files |= {f"{take_uid}/{file.name}": file for file in take_files(paths, unit, take_uid)}
-    return files | {file.name: file for file in _pair_files(paths, unit, typed=True)}
+    return processed_inputs(paths, unit) | {file.name: file for file in _pair_files(paths, unit, typed=True)}
 
 
 def products(paths: Paths, unit: str, knobs: ExportKnobs) -> dict[str, Path]:
@@ -122,7 +117,7 @@ def run(job: Job) -> Counts:
         write_model(root / DATASET_FILE, DatasetFile(ego=sorted(worn), split=whole, takes=takes))
     else:
         write_model(root / layout.takes / "split.json", SplitFile(**written))
-        if not all(map(is_ego_name, worn)):  # readers who go by names alone would take them for exo cameras
+        if not all(map(sounds_worn, worn)):  # readers who go by names alone would take them for exo cameras
             write_whole(root / DATASET_FILE, DatasetFile(ego=sorted(worn)).model_dump_json(include={"ego"}) + "\n")
     _link_pairs(job, layout, counts, dropped)
     counts.dropped = {reason: number for reason, number in dropped.items() if number}

@@ -55,6 +55,9 @@ KINDS: dict[str, Kind] = {
     "picture_damaged": Kind("error", "a picture does not open"),
     "picture_size": Kind("error", "a picture has another size than take.json says"),
     "orphan_file": Kind("error", "a file that nothing refers to"),
+    "take_not_in_split": Kind(
+        "warning", "a whole take that split.json does not have: delete its folder, or put it back into the split"
+    ),
     "absolute_path": Kind("error", "a path of this machine"),
     "pair_file_missing": Kind("error", "one of the six pair files is not there"),
     "pair_file_invalid": Kind("error", "a pair file is not a JSON list of four paths each"),
@@ -88,18 +91,22 @@ class Findings:
         assert kind in KINDS, kind
         self.all.append(Finding(kind=kind, where=where, detail=detail))
 
+    @property
+    def errors(self) -> int:
+        """How many of them are errors."""
+        return sum(KINDS[finding.kind].severity == "error" for finding in self.all)
+
     def report(self, name: str, counts: dict[str, int]) -> CheckReport:
         """Everything, with errors before warnings and the kinds in the order of KINDS."""
         numbers = Counter(finding.kind for finding in self.all)
         order = sorted((kind for kind in KINDS if numbers[kind]), key=lambda kind: KINDS[kind].severity)
         kinds = [FindingKind(kind=kind, number=numbers[kind], **KINDS[kind]._asdict()) for kind in order]
-        errors = sum(kind.number for kind in kinds if kind.severity == "error")
         return CheckReport(
             name=name,
-            is_good=not errors,
+            is_good=not self.errors,
             counts=counts,
-            errors=errors,
-            warnings=len(self.all) - errors,
+            errors=self.errors,
+            warnings=len(self.all) - self.errors,
             kinds=kinds,
             findings=self.all,
         )

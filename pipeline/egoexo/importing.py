@@ -19,13 +19,13 @@ from pipeline.errors import PipelineError
 from pipeline.job import Counts, Job
 from pipeline.paths import Paths
 from pipeline.schema.base import read_model, write_model, write_whole
-from pipeline.schema.egoexo_foreign import ImportedTake
+from pipeline.schema.egoexo_foreign import ImportedTake, ImportRecord
 from pipeline.schema.egoexo_pairs import SETTINGS
 from pipeline.schema.egoexo_release import SPLITS, Split, SplitFile
 
 PHASE = "egoexo-import"
 PLACING = "placing"
-"""File in the work folder while takes move to their places: what lies there half done is ours."""
+"""File in the work folder while takes move to their places: those that are not in it any more have arrived."""
 
 
 def inputs(paths: Paths, unit: str, knobs: ImportKnobs) -> dict[str, Path]:
@@ -39,7 +39,7 @@ def products(paths: Paths, unit: str, knobs: ImportKnobs) -> dict[str, Path]:
     for split, setting in look(knobs.source, knobs.layout).pair_files:
         files[f"{split}_{setting}_pairs"] = paths.pairs(unit, split, setting)
         files[f"{split}_{setting}_typed"] = paths.typed_pairs(unit, split, setting)
-    if paths.manifest(PHASE, unit).exists() or not files["split"].exists():
+    if _is_ours(paths, unit):
         return files | {take_uid: paths.take_dir(unit, take_uid) for take_uid in _takes_there(paths, unit)}
     return files
 
@@ -53,8 +53,7 @@ def check(paths: Paths, unit: str, knobs: ImportKnobs) -> None:
     place, source = paths.output_dir(unit).resolve(), Path(knobs.source).resolve()
     if place == source or place in source.parents or source in place.parents:
         raise PipelineError(f"FROM={knobs.source} and {place} lie within each other", "give the data set another NAME=")
-    ours = paths.manifest(PHASE, unit).exists() or (paths.work(PHASE, unit) / PLACING).exists()
-    if not ours and place.is_dir() and any(place.iterdir()):
+    if not _is_ours(paths, unit) and place.is_dir() and any(place.iterdir()):
         raise PipelineError(f"{place} holds files that no import made", "give the data set another NAME=")
 
 
@@ -95,9 +94,10 @@ def run(job: Job) -> Counts:
     by_split: dict[Split, list[str]] = {
         split: [take.take_uid for take in taken if take.split == split] for split in SPLITS
     }
+    before = _claim(job.paths, job.unit, [take.take_uid for take in taken])
     write_model(job.products["split"], SplitFile(**by_split))
     _import_pairs(job, tree, taken, counts, dropped)
-    _place(job, taken)
+    _place(job, taken, before)
     add(dropped, "takes_left_out", len(errors))
     counts.dropped = dict(dropped)
     return counts
@@ -107,6 +107,28 @@ def _takes_there(paths: Paths, unit: str) -> list[str]:
     if not paths.split_file(unit).is_file():
         return []
     return [take_uid for take_uids in read_split(paths, unit).values() for take_uid in take_uids]
+
+
+def _record_file(paths: Paths, unit: str) -> Path:
+    return paths.manifest(PHASE, unit).with_suffix(".placing")
+
+
+def _is_ours(paths: Paths, unit: str) -> bool:
+    return paths.manifest(PHASE, unit).exists() or _record_file(paths, unit).exists()
+
+
+def _claim(paths: Paths, unit: str, take_uids: list[str]) -> set[str]:
+    """Say beside the manifest that an import fills the folder: that outlives a kill, and REDO=, which begins afresh.
+
+    Returns:
+        Takes that earlier imports have placed there, whole or not.
+    """
+    file = _record_file(paths, unit)
+    before = set(_takes_there(paths, unit))
+    if file.is_file():
+        before.update(read_model(file, ImportRecord, "remove the file").takes)
+    write_model(file, ImportRecord(takes=sorted(before | set(take_uids))))
+    return before
 
 
 def _start_over_if_changed(job: Job) -> None:
@@ -143,12 +165,13 @@ def _read_folder(job: Job, take_uid: str) -> Path:
     return job.paths.take_dir(job.unit, take_uid) if is_moved else folder
 
 
-def _place(job: Job, taken: list[SourceTake]) -> None:
+def _place(job: Job, taken: list[SourceTake], before: set[str]) -> None:
     """Move the takes to their places and remove those of the import before; a killed run goes on from here."""
     write_whole(job.work / PLACING, "")
     job.paths.manifest(PHASE, job.unit).unlink(missing_ok=True)  # what it vouched for is being replaced
     job.paths.report(job.unit, "pairs").unlink(missing_ok=True)  # of pairs that are no more
-    gone = set(_takes_there(job.paths, job.unit)) - {take.take_uid for take in taken}
+    uids = {take.take_uid for take in taken}
+    gone = before - uids
     for take_uid in gone:
         shutil.rmtree(job.paths.take_dir(job.unit, take_uid), ignore_errors=True)
     if gone:
@@ -160,6 +183,7 @@ def _place(job: Job, taken: list[SourceTake]) -> None:
             shutil.rmtree(place, ignore_errors=True)
             place.parent.mkdir(parents=True, exist_ok=True)
             folder.rename(place)
+    write_model(_record_file(job.paths, job.unit), ImportRecord(takes=sorted(uids)))
 
 
 def _import_pairs(job: Job, tree: Tree, taken: list[SourceTake], counts: Counts, dropped: Counter[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from pydantic import BaseModel
@@ -85,10 +86,30 @@ def run(job: Job) -> Counts:
     write_model(job.products["split"], SplitFile(**uids))
     return Counts(
         made={**report.counts, **{split: len(takes) for split, takes in uids.items()}},
-        dropped=problems.counted(left_out),
+        dropped=problems.counted(left_out) | _missing_relations(release, job.report),
         details={"warnings": problems.counted(warnings)},
-        incomplete=problems.faults_in_short([*left_out, *warnings]),
+        incomplete=[
+            *problems.faults_in_short([*left_out, *warnings]),
+            *_unknown_in_split(job.knobs, warnings),
+        ],
     )
+
+
+def _unknown_in_split(knobs: IndexKnobs, warnings: list[TakeProblem]) -> list[str]:
+    """A split file of the user's that names takes which nothing else knows: they may be of this scenario."""
+    names = [problem.take_uid for problem in warnings if problem.reason == problems.SCENARIO_UNKNOWN]
+    if not knobs.split or not names:
+        return []
+    shown = ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
+    return [f"SPLIT={knobs.split} names {len(names)} takes that this release does not have ({shown})"]
+
+
+def _missing_relations(release: Path, report: Callable[[str], None]) -> dict[str, int]:
+    """Splits without annotations, as releases of before 2025 lack those of test: no file tells which takes they had."""
+    missing = [split for split in SPLITS if split not in relations_files(release)]
+    if missing:
+        report(f"{release}/annotations has no relations_{{{','.join(missing)}}}.json: no take of theirs can be used")
+    return {"splits_without_annotations": len(missing)} if missing else {}
 
 
 def _look_at_all(
@@ -111,7 +132,7 @@ def _look_at_all(
         else:
             usable[uid] = split, index
             warnings += odd
-    known = assignment.split_of.keys() | {problem.take_uid for problem in assignment.left_out}
+    known = dict.fromkeys([*assignment.split_of, *(problem.take_uid for problem in assignment.left_out)])
     left_out += selection.unknown(catalog, known)
     if not selection.takes:
         left_out += [
@@ -119,7 +140,36 @@ def _look_at_all(
             for uid in catalog.annotated
             if uid not in known and selection.wants(catalog, uid)
         ]
-    return usable, left_out, warnings
+    warnings += [
+        TakeProblem(
+            take_uid=uid,
+            take_name=catalog.name_of(uid),
+            split=assignment.split_of.get(uid, ""),
+            reason=problems.SCENARIO_UNKNOWN,
+            detail=_what_is_known(catalog, uid),
+        )
+        for uid in dict.fromkeys([*known, *catalog.annotated])
+        if selection.cannot_tell(catalog, uid)
+    ]
+    return usable, _with_scenarios(catalog, left_out), _with_scenarios(catalog, warnings)
+
+
+def _what_is_known(catalog: Catalog, take_uid: str) -> str:
+    found = [problem for _, listed in catalog.annotated.get(take_uid, ()) for problem in listed.problems]
+    text = catalog.scenario_of(take_uid)
+    return "; ".join([*found, f"no take of takes.json has its scenario {text!r}" if text else "it has no annotations"])
+
+
+def _with_scenarios(catalog: Catalog, found: list[TakeProblem]) -> list[TakeProblem]:
+    return [
+        problem.model_copy(
+            update={
+                "scenario": catalog.scenario_of(problem.take_uid),
+                "parent_task": catalog.parent_task_of(problem.take_uid) or "",
+            }
+        )
+        for problem in found
+    ]
 
 
 def _named(catalog: Catalog, selection: Selection, found: list[TakeProblem]) -> list[TakeProblem]:

@@ -16,6 +16,8 @@ from pipeline.schema.egoexo_release import SPLITS, Split
 
 SHOWN = 5
 """Takes named for each reason; the report file has all."""
+NO_SPLIT = "none"
+UNKNOWN = "unknown"
 WIDTH = 120
 """Letters in a line of the table."""
 
@@ -44,7 +46,18 @@ def make_report(
         "masks": sum(camera.masks for camera in cameras),
         "observations": sum(camera.observations for camera in cameras),
     }
-    return IndexReport(name=name, takes=takes, counts=counts, left_out=list(left_out), warnings=list(warnings))
+    left_out_takes: dict[str, dict[str, dict[str, int]]] = {}
+    for problem in left_out:
+        of_scenario = left_out_takes.setdefault(problem.split or NO_SPLIT, {}).setdefault(_scenario(problem), {})
+        of_scenario[problem.reason] = of_scenario.get(problem.reason, 0) + 1
+    return IndexReport(
+        name=name,
+        takes=takes,
+        counts=counts,
+        left_out_takes=left_out_takes,
+        left_out=list(left_out),
+        warnings=list(warnings),
+    )
 
 
 def report_text(report: IndexReport, usable: Mapping[str, tuple[Split, TakeIndex]]) -> str:
@@ -62,12 +75,33 @@ def report_text(report: IndexReport, usable: Mapping[str, tuple[Split, TakeIndex
         sums = [sum(of[split] for of in rows.values()) for split in SPLITS]
         table.add_row("together", *map(str, sums), str(sum(sums)))
     lines = [_rendered(table)]
+    if report.left_out:
+        lines.append(_rendered(_left_out_table(report, by_scenario=len(tasks) == 1)))
     for title, problems in (("left out", report.left_out), ("odd", report.warnings)):
         for reason, number in counted(problems).items():
             concerned = [problem for problem in problems if problem.reason == reason]
             named = ", ".join(_named(problem, with_detail=number <= 2) for problem in concerned[:SHOWN])
             lines.append(f"{title}: {number} {reason} ({named}{', …' if number > SHOWN else ''})")
     return "\n".join(lines)
+
+
+def _left_out_table(report: IndexReport, by_scenario: bool) -> Table:
+    """Takes left out by scenario (else parent task), reason and split."""
+    splits = [*SPLITS, *sorted({problem.split or NO_SPLIT for problem in report.left_out} - set(SPLITS))]
+    rows: dict[tuple[str, str], Counter[str]] = {}
+    for problem in report.left_out:
+        title = _scenario(problem) if by_scenario else problem.parent_task or UNKNOWN
+        rows.setdefault((title, problem.reason), Counter())[problem.split or NO_SPLIT] += 1
+    titles = [split if split in SPLITS else f"split {split}" for split in splits]
+    numbers = [Column(title, justify="right") for title in (*titles, "takes")]
+    table = Table(Column("left out"), Column("why"), *numbers, box=box.SIMPLE_HEAD)
+    for (title, reason), of in sorted(rows.items()):
+        table.add_row(title, reason, *(str(of[split]) for split in splits), str(of.total()))
+    return table
+
+
+def _scenario(problem: TakeProblem) -> str:
+    return problem.scenario or problem.parent_task or UNKNOWN
 
 
 def _named(problem: TakeProblem, with_detail: bool) -> str:

@@ -9,10 +9,11 @@ from pipeline.egoexo.release import relations_files
 from pipeline.errors import PipelineError
 from pipeline.job import Progress
 from pipeline.ops.egoexo.listed_take import list_take
-from pipeline.ops.egoexo.relations_scan import scan_relations
+from pipeline.ops.egoexo.lone_surrogates import without_lone_surrogates
+from pipeline.ops.egoexo.relations_scan import ScannedTake, scan_relations
 from pipeline.paths import Paths
 from pipeline.schema.base import read_model, write_model
-from pipeline.schema.egoexo_index import RelationsListing
+from pipeline.schema.egoexo_index import ListedTake, RelationsListing
 from pipeline.schema.egoexo_release import Split
 from pipeline.schema.manifest import FileDigest
 
@@ -43,10 +44,17 @@ def list_relations(
         say(f"reading {file} ({digest.size_bytes / 1e6:.0f} MB), once")
         meter.start(digest.size_bytes, file.name, "B")
         name = str(file.relative_to(release))
-        takes = [list_take(scanned, name) for scanned in scan_relations(file, meter.advance)]
-        listings[split] = RelationsListing(source=digest, takes=takes)
+        takes = [_listed(scanned, name) for scanned in scan_relations(file, meter.advance)]
+        listings[split] = RelationsListing(source=digest, rules=2, takes=takes)
         write_model(place, listings[split])
     return listings
+
+
+def _listed(scanned: ScannedTake, file: str) -> ListedTake:
+    """What a take holds; one whose names no file can hold is damaged, and must not cost the others."""
+    whole, problems = without_lone_surrogates(scanned, file)
+    listed = list_take(whole, file)
+    return listed.model_copy(update={"problems": [*problems, *listed.problems]}) if problems else listed
 
 
 def _known(listing_file: Path) -> RelationsListing | None:

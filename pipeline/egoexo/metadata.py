@@ -50,6 +50,11 @@ def plan(paths: Paths, units: Sequence[str], knobs: MetadataKnobs, report: Calla
             f"are free on the disk of {release}",
             "free some space, or move DATA= to another disk",
         )
+    if knobs.dry_run:
+        report(
+            "  dry run: nothing is fetched. The plan of the takes' videos needs these files first: run egoexo-metadata "
+            f"({to_fetch_bytes / 1e9:.2g} GB), then --dry-run again"
+        )
     return not knobs.dry_run
 
 

@@ -20,7 +20,8 @@ from pipeline.egoexo.pair_report import (
     pairs_report,
     sentence,
 )
-from pipeline.egoexo.processed import ProcessedTake, frames_on_disk, is_processed, read_split, read_take, take_files
+from pipeline.egoexo.processed import ProcessedTake, frames_on_disk, is_processed, read_split, read_take
+from pipeline.egoexo.processed_inputs import processed_inputs
 from pipeline.errors import PipelineError
 from pipeline.job import Counts, Job
 from pipeline.ops.egoexo.sampling import sample_indices, wanted_number
@@ -45,13 +46,7 @@ class Found:
 
 def inputs(paths: Paths, unit: str, knobs: PairsKnobs) -> dict[str, Path]:
     """split.json and both files of each take that is processed."""
-    files = {"split": paths.split_file(unit)}
-    if not files["split"].is_file():
-        return files
-    for take_uid in (uid for uids in read_split(paths, unit).values() for uid in uids):
-        if is_processed(paths, unit, take_uid):
-            files |= {f"{take_uid}/{file.name}": file for file in take_files(paths, unit, take_uid)}
-    return files
+    return processed_inputs(paths, unit)
 
 
 def products(paths: Paths, unit: str, knobs: PairsKnobs) -> dict[str, Path]:

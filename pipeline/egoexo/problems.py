@@ -18,6 +18,7 @@ UNKNOWN_SPLIT = "in a split of another name"
 NOT_IN_SPLIT = "in no split"
 OTHER_BENCHMARK = "of other benchmarks"
 """Without annotations, and named by the release's own splits.json, as most of its takes are."""
+DAMAGED_ENTRY = "damaged in takes.json"
 
 REPEATED = "there twice, the same"
 TWO_EGO = "with two ego cameras"
@@ -25,8 +26,21 @@ TOLD_BY_NAME = "with a camera that no metadata know"
 OTHER_NAME = "of another name in takes.json"
 OTHER_SPLIT = "annotated for another split"
 IS_DROPPED = "marked as dropped in takes.json"
+SCENARIO_UNKNOWN = "not in the release, of unknown scenario"
+"""Perhaps of the one asked for, perhaps not: nothing that its data set could be blamed for."""
 
-FAULTS = (NOT_IN_RELEASE, NO_ANNOTATIONS, DAMAGED, NO_EGO, NO_EXO, IN_TWO_SPLITS, TWO_CONTENTS, REPEATED, TWO_EGO)
+FAULTS = (
+    NOT_IN_RELEASE,
+    NO_ANNOTATIONS,
+    DAMAGED,
+    DAMAGED_ENTRY,
+    NO_EGO,
+    NO_EXO,
+    IN_TWO_SPLITS,
+    TWO_CONTENTS,
+    REPEATED,
+    TWO_EGO,
+)
 """What somebody should mend, or should know each time: it makes the exit status 1."""
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,11 @@ from pipeline.egoexo.release import load_take, read_index, release_dir
 from pipeline.egoexo.take_cameras import Camera, Recipe, TakeCameras
 from pipeline.egoexo.take_folder import link_frames, write_take
 from pipeline.egoexo.take_frames import frames_to_keep
-from pipeline.egoexo.take_masks import TakeMasks, read_masks, without_misfits
+from pipeline.egoexo.take_masks import TakeMasks, check_form, read_masks, without_misfits
 from pipeline.egoexo.take_report import counts_of, facts_of, warnings_of
 from pipeline.egoexo.take_videos import bring_videos
 from pipeline.egoexo.take_work import Video, is_left_done
-from pipeline.egoexo.videos import find_videos, remove_videos, video_paths
+from pipeline.egoexo.videos import find_videos, keep_videos, remove_videos, video_paths
 from pipeline.errors import PipelineError
 from pipeline.job import Counts, Job
 from pipeline.paths import Paths
@@ -48,10 +49,15 @@ def plan(paths: Paths, units: Sequence[str], knobs: ProcessKnobs, report: Callab
 def prepare(job: Job) -> DownloadRecord | None:
     """Fetch the take's videos, unless they lie in a release given or an earlier run has all of its frames.
 
+    Annotations that `run` would refuse are refused here, before a byte is fetched for them.
+
     Raises:
-        PipelineError: they cannot be had.
+        PipelineError: annotations of another form, or videos that cannot be had.
     """
     index = _index(job)
+    object_masks = load_take(release_dir(job.paths, job.knobs), index)["object_masks"]
+    with _making_room_if_in_vain(job, index):
+        check_form(object_masks, index.take_name)
     if job.knobs.release or all(is_left_done(job.work / name, job.settings) for name in index.cameras):
         return None
     return bring_videos(job, index)
@@ -68,28 +74,64 @@ def run(job: Job) -> Counts:
         OSError: the disk is full, or cannot be written.
     """
     knobs: ProcessKnobs = job.knobs
-    index, release = _index(job), release_dir(job.paths, knobs)
-    object_masks = load_take(release, index)["object_masks"]
-    masks = read_masks(object_masks, index.take_name)
-    cameras = _cameras(job, index, object_masks, masks)
+    index = _index(job)
+    object_masks = load_take(release_dir(job.paths, knobs), index)["object_masks"]
+    with _making_room_if_in_vain(job, index):
+        masks = read_masks(object_masks, index.take_name)
+        cameras = _cameras(job, index, object_masks, masks)
     record: DownloadRecord | None = job.prepared
     if record is None and not knobs.release and cameras.need_videos():
-        record = bring_videos(job, index)
-    cameras.look(_videos(release, index, knobs), _reasons(index, record))
+        record = bring_videos(job, index)  # what is whole of them stays if this fails: the next run needs it
+    with _making_room_if_in_vain(job, index):
+        return _make(job, index, object_masks, masks, cameras, record)
+
+
+def _make(
+    job: Job,
+    index: TakeIndex,
+    object_masks: dict[str, Any],
+    masks: TakeMasks,
+    cameras: TakeCameras,
+    record: DownloadRecord | None,
+) -> Counts:
+    knobs: ProcessKnobs = job.knobs
+    cameras.look(_videos(release_dir(job.paths, knobs), index, knobs), _reasons(index, record))
     _require_both_views(job, index, cameras)
     cameras.extract(index.take_name, job.progress)
     _require_both_views(job, index, cameras)
     masks = without_misfits(masks, {name: made.video_size_wh for name, (_, made) in cameras.done.items()})
-    warnings = warnings_of(index, cameras, masks, knobs.parts)
+    warnings = warnings_of(index, cameras, masks, knobs.parts_wanted)
     for warning in warnings:
         job.report(f"{index.take_name}: {warning}")
     folder = job.products["take"]
     link_frames(folder, cameras)
     write_take(folder, index, object_masks, masks)
     write_model(folder / "take.json", facts_of(index, cameras, masks, [*index.warnings, *warnings]))
-    if not knobs.keep_videos:
-        remove_videos(job.paths, index, knobs)
+    _let_go(job, index)
     return counts_of(index, cameras, masks, folder, warnings)
+
+
+@contextlib.contextmanager
+def _making_room_if_in_vain(job: Job, index: TakeIndex) -> Iterator[None]:
+    """Delete the take's videos if it fails in a way that no further run would mend: they would keep others out.
+
+    A run that was stopped, or met a full disk, is taken up with the videos that it has.
+    """
+    try:
+        yield
+    except (OSError, MemoryError):
+        raise
+    except Exception as error:
+        if not (isinstance(error, PipelineError) and job.stop.is_set()):
+            _let_go(job, index)
+        raise
+
+
+def _let_go(job: Job, index: TakeIndex) -> None:
+    if job.knobs.keep_videos:
+        keep_videos(job.paths, index, job.knobs)
+    else:
+        remove_videos(job.paths, index, job.knobs)
 
 
 def _index(job: Job) -> TakeIndex:
@@ -117,7 +159,7 @@ def _cameras(job: Job, index: TakeIndex, object_masks: dict[str, Any], masks: Ta
 
 
 def _videos(release: Path, index: TakeIndex, knobs: ProcessKnobs) -> dict[str, Video]:
-    found = find_videos(release, index, knobs.parts)
+    found = find_videos(release, index, knobs.parts_wanted)
     return {name: Video(path, path.relative_to(release).as_posix()) for name, path in found.items()}
 
 
@@ -130,7 +172,7 @@ def _reasons(index: TakeIndex, record: DownloadRecord | None) -> dict[str, str]:
 
 
 def _require_both_views(job: Job, index: TakeIndex, cameras: TakeCameras) -> None:
-    """Refuse a take that nobody can pair. Its videos make room for the next take's: they will not get any better.
+    """Refuse a take that nobody can pair.
 
     Raises:
         PipelineError: no ego, or no exo camera has frames.
@@ -138,8 +180,6 @@ def _require_both_views(job: Job, index: TakeIndex, cameras: TakeCameras) -> Non
     kinds = cameras.kinds()
     if kinds == {True, False}:
         return
-    if not job.knobs.keep_videos:
-        remove_videos(job.paths, index, job.knobs)
     lacking = " and no ".join(word for is_ego, word in ((True, "ego"), (False, "exo")) if is_ego not in kinds)
     reasons = "; ".join(f"{name}: {reason}" for name, reason in cameras.failed.items())
     raise PipelineError(

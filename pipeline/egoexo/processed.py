@@ -9,7 +9,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from pipeline.errors import PipelineError
-from pipeline.ops.egoexo.tracks import Tracks, tracks_of_take
+from pipeline.ops.egoexo.tracks import Tracks, is_ego_name, tracks_of_take
 from pipeline.paths import Paths
 from pipeline.schema.base import read_model
 from pipeline.schema.egoexo_relations import OBJECT_MASKS
@@ -42,13 +42,17 @@ class ProcessedTake:
         """
         known = [camera for camera, facts in self.facts.cameras.items() if facts.is_ego]
         with_pictures = [camera for camera in known if self.facts.cameras[camera].frames]
-        return with_pictures or known + [camera for camera in self.unknown_cameras if "aria" in camera]
+        return with_pictures or known + [camera for camera in self.unknown_cameras if self._is_worn(camera)]
 
     @property
     def exo_cameras(self) -> list[str]:
         """Cameras that stood in the room."""
         known = [camera for camera, facts in self.facts.cameras.items() if not facts.is_ego]
-        return known + [camera for camera in self.unknown_cameras if "aria" not in camera]
+        return known + [camera for camera in self.unknown_cameras if not self._is_worn(camera)]
+
+    def _is_worn(self, camera: str) -> bool:
+        """Of a camera without pictures: as the metadata say, else by its name."""
+        return self.facts.without_frames.get(camera, is_ego_name(camera))
 
 
 def read_split(paths: Paths, dataset: str) -> dict[Split, list[str]]:

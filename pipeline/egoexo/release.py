@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,10 +13,11 @@ from pydantic import TypeAdapter, ValidationError
 
 from pipeline.config_egoexo import DatasetKnobs
 from pipeline.errors import PipelineError
+from pipeline.ops.egoexo.lone_surrogates import readable
 from pipeline.paths import Paths
 from pipeline.schema.base import read_model
 from pipeline.schema.egoexo_index import TakeIndex
-from pipeline.schema.egoexo_release import CAPTURES, SPLITS, TAKES, Capture, Split, Take
+from pipeline.schema.egoexo_release import CAPTURES, SPLITS, Capture, Split, Take
 
 FETCH = "bash run.sh egoexo-metadata --redo egoexo-metadata fetches it; where RELEASE= is given, mend that folder"
 MAKE_INDEX = "REDO=egoexo-index makes it again"
@@ -55,13 +57,52 @@ def relations_files(release: Path) -> dict[Split, Path]:
     return {split: file for split, file in files.items() if file.is_file()}
 
 
-def read_takes(release: Path) -> list[Take]:
-    """takes.json in file order; a uid may stand in it twice.
+@dataclass(frozen=True)
+class DamagedEntry:
+    """An entry of takes.json without a sound uid or name. Text is empty where it cannot be told."""
+
+    take_uid: str
+    take_name: str
+    parent_task_name: str
+    problem: str
+    """What is wrong, and with which entry, counted from 0."""
+
+
+@dataclass(frozen=True)
+class TakesFile:
+    """takes.json in file order; a uid may stand in it twice."""
+
+    takes: list[Take]
+    damaged: list[DamagedEntry]
+
+
+def read_takes(release: Path) -> TakesFile:
+    """takes.json, entry by entry: one that is damaged does not cost the others.
 
     Raises:
-        PipelineError: missing, unreadable or damaged.
+        PipelineError: missing, unreadable, no JSON list, or not one entry of it is a take.
     """
-    return _read(takes_file(release), TAKES)
+    file = takes_file(release)
+    try:
+        entries = json.loads(_content(file))
+    except (ValueError, RecursionError) as error:
+        raise PipelineError(f"{file} is damaged: {error}", FETCH) from None
+    if not isinstance(entries, list):
+        raise PipelineError(f"{file} is damaged: expected a list of takes, not a {type(entries).__name__}", FETCH)
+    takes, damaged = list[Take](), list[DamagedEntry]()
+    for number, entry in enumerate(entries):
+        try:
+            takes.append(Take.model_validate(entry))
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            place = ".".join(map(str, (f"entry {number}", *first["loc"])))
+            told = entry if isinstance(entry, dict) else {}
+            texts = [told.get(key) for key in ("take_uid", "take_name", "parent_task_name")]
+            uid, name, parent_task = (readable(text) if isinstance(text, str) else "" for text in texts)
+            damaged.append(DamagedEntry(uid, name, parent_task, f"{place}: {first['msg']}"))
+    if damaged and not takes:
+        raise PipelineError(f"{file} is damaged: none of its {len(damaged)} entries is a take", FETCH)
+    return TakesFile(takes, damaged)
 
 
 def read_captures(release: Path) -> list[Capture]:
@@ -75,17 +116,22 @@ def read_captures(release: Path) -> list[Capture]:
 
 def _read(file: Path, kind: TypeAdapter[Content]) -> Content:
     try:
-        return kind.validate_json(file.read_bytes())
-    except FileNotFoundError:
-        raise PipelineError(f"{file} does not exist", FETCH) from None
-    except OSError as error:
-        raise PipelineError(f"{file} cannot be read: {error.strerror}", FETCH) from None
+        return kind.validate_json(_content(file))
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(map(str, first["loc"])) or "the file"
         raise PipelineError(
             f"{file} is damaged ({error.error_count()} faults; first {where}: {first['msg']})", FETCH
         ) from None
+
+
+def _content(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except FileNotFoundError:
+        raise PipelineError(f"{file} does not exist", FETCH) from None
+    except OSError as error:
+        raise PipelineError(f"{file} cannot be read: {error.strerror}", FETCH) from None
 
 
 def read_index(paths: Paths, take_uid: str) -> TakeIndex:

@@ -7,10 +7,10 @@ import shutil
 from pathlib import Path
 
 from pipeline.config_egoexo import DownloadVideosKnobs
-from pipeline.egoexo.wanted import Wanted
+from pipeline.egoexo.wanted import VIDEO_PARTS, Wanted
 
 SPARE_BYTES = 500_000_000
-"""Left free on the disk for frames and annotations, which are small beside the videos."""
+"""Left free on the disk beside all that is reckoned with."""
 
 
 def videos_bytes(release: Path) -> int:
@@ -30,14 +30,16 @@ def free_disk_bytes(folder: Path) -> int:
 
 def lack_of_room(release: Path, knobs: DownloadVideosKnobs, wanted: Wanted) -> tuple[str, str] | None:
     """What stands against fetching now, and what to do about it; None: there is room."""
-    to_fetch_bytes = sum(file.size_bytes for file in wanted.to_fetch(release))
+    to_fetch = wanted.to_fetch(release)
+    to_fetch_bytes = sum(file.size_bytes for file in to_fetch)
+    to_come_bytes = sum(file.size_bytes for file in to_fetch if file.part in VIDEO_PARTS)
     if not to_fetch_bytes:
         return None
     limit_bytes = knobs.max_videos_gb * 1e9
     lying_bytes = videos_bytes(release) if limit_bytes else 0
-    if limit_bytes and lying_bytes + to_fetch_bytes > limit_bytes:
+    if limit_bytes and to_come_bytes and lying_bytes + to_come_bytes > limit_bytes:
         return (
-            f"it takes {to_fetch_bytes / 1e9:.3g} GB, and {lying_bytes / 1e9:.3g} of the {knobs.max_videos_gb:g} GB "
+            f"it takes {to_come_bytes / 1e9:.3g} GB, and {lying_bytes / 1e9:.3g} of the {knobs.max_videos_gb:g} GB "
             "allowed are taken",
             f"raise MAX_VIDEOS_GB=, or delete videos in {release / 'takes'} that are not needed",
         )

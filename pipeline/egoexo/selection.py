@@ -66,11 +66,15 @@ class Selection:
         return cls(knobs.scenario, listed_takes(knobs.takes))
 
     def wants(self, catalog: Catalog, take_uid: str) -> bool:
-        """Whether a take is asked for. One that is not in the release belongs to any scenario: nobody knows."""
+        """Whether a take is asked for, as far as can be told."""
         if self.takes:
             return take_uid in self.takes or catalog.name_of(take_uid) in self.takes
-        found = catalog.takes.get(take_uid)
-        return self.scenario in ("", ALL) or not found or parent_task_folder(found[0].parent_task_name) == self.scenario
+        return self.scenario in ("", ALL) or catalog.parent_task_of(take_uid) == self.scenario
+
+    def cannot_tell(self, catalog: Catalog, take_uid: str) -> bool:
+        """Whether one scenario is asked for and nothing says which the take is of."""
+        is_one = not self.takes and self.scenario not in ("", ALL)
+        return is_one and catalog.parent_task_of(take_uid) is None
 
     def check(self, catalog: Catalog) -> None:
         """Raises PipelineError where the scenario has no annotated take; names those that do."""

@@ -20,6 +20,7 @@ from pipeline.schema.egoexo_work import CameraWork, ExtractedCamera
 
 Value = TypeVar("Value")
 NO_VIDEO = "there is no video of it"
+GONE = "its video was there and is gone"
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,12 @@ class TakeCameras:
         """
         to_open: dict[str, Video] = {}
         for name in self._cameras:
-            if finished := self._folder_of(name).finished(videos.get(name)):
+            try:
+                finished = self._folder_of(name).finished(videos.get(name))
+            except FileNotFoundError:  # another run has deleted it since it was found
+                self.failed[name] = GONE
+                continue
+            if finished:
                 self._settle(name, *finished)
             elif name in videos:
                 to_open[name] = videos[name]
@@ -132,6 +138,21 @@ class TakeCameras:
         return sorted({*self._cameras[name].wanted, *more})
 
     def _extract(self, name: str, indices: list[int], advance: Callable[[], None]) -> CameraWork:
+        """One camera's frames.
+
+        Raises:
+            PipelineError: its video cannot be read, or is gone since it was opened: that costs no other camera.
+            OSError: the disk is full, or cannot be written.
+        """
+        video = self._opened[name][0]
+        try:
+            return self._extract_there(name, indices, advance)
+        except FileNotFoundError:
+            if video.path.exists():
+                raise
+            raise PipelineError(f"{GONE} ({video.name})", "run again, which fetches it again") from None
+
+    def _extract_there(self, name: str, indices: list[int], advance: Callable[[], None]) -> CameraWork:
         folder, (video, facts) = self._folder_of(name), self._opened[name]
         size_wh = frame_size_wh(facts.size_wh, self._cameras[name].is_ego)
         work = folder.begin(video)

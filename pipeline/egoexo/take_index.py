@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import PurePosixPath
 
 from pipeline.egoexo import problems
@@ -72,6 +73,9 @@ def index_take(catalog: Catalog, take_uid: str, split: Split) -> tuple[TakeIndex
 def _take_of(catalog: Catalog, take_uid: str) -> tuple[Take, str]:
     found = catalog.takes.get(take_uid, [])
     if not found:
+        if take_uid in catalog.damaged:
+            raise UnusableTakeError(problems.DAMAGED_ENTRY, catalog.damaged[take_uid].problem)
+        _refuse_damaged(catalog.annotated.get(take_uid, []))  # its uid, perhaps: then takes.json cannot know it
         raise UnusableTakeError(
             problems.NOT_IN_RELEASE,
             "takes.json does not know it; "
@@ -90,9 +94,14 @@ def _listed_of(catalog: Catalog, take_uid: str) -> tuple[Split, ListedTake, str]
     split, listed = found[0]
     if any(other.relations.sha256 != listed.relations.sha256 for _, other in found):
         raise UnusableTakeError(problems.TWO_CONTENTS, where)
-    if listed.problems:
-        raise UnusableTakeError(problems.DAMAGED, "; ".join(listed.problems[:5]))
+    _refuse_damaged(found)
     return split, listed, where if len(found) > 1 else ""
+
+
+def _refuse_damaged(found: Sequence[tuple[Split, ListedTake]]) -> None:
+    for _, listed in found:
+        if listed.problems:
+            raise UnusableTakeError(problems.DAMAGED, "; ".join(listed.problems[:5]))
 
 
 def _cameras(catalog: Catalog, take: Take, listed: ListedTake) -> dict[str, CameraIndex]:
@@ -106,7 +115,7 @@ def _cameras(catalog: Catalog, take: Take, listed: ListedTake) -> dict[str, Came
 
 def _folder(take: Take, listed: ListedTake) -> str:
     """The take's folder in the release; one that would lead out of it is not believed."""
-    path = PurePosixPath(take.root_dir)
+    path = PurePosixPath(take.root_dir or "")
     if not take.root_dir or path.is_absolute() or ".." in path.parts:
         return f"takes/{PurePosixPath(listed.take_name).name}"
     return str(path)

@@ -78,6 +78,15 @@ def read_masks(object_masks: Mapping[str, Any], take: str) -> TakeMasks:
     )
 
 
+def check_form(object_masks: Mapping[str, Any], take: str) -> None:
+    """Look at the form alone, which is quick.
+
+    Raises:
+        PipelineError: as `read_masks`, which then would.
+    """
+    _parsed(object_masks, take)
+
+
 def without_misfits(take: TakeMasks, video_size_wh: Mapping[str, tuple[int, int]]) -> TakeMasks:
     """The same without the masks of cameras whose video has another shape: they cannot lie where they should.
 

@@ -21,7 +21,7 @@ SHOWN_FRAMES = 3
 
 
 def facts_of(index: TakeIndex, cameras: TakeCameras, masks: TakeMasks, warnings: Sequence[str]) -> TakeFacts:
-    """take.json: only cameras that have frames are in it."""
+    """take.json: cameras that have frames with all that is known of them, the others by their kind alone."""
     described = {
         name: TakeCamera(
             is_ego=index.cameras[name].is_ego,
@@ -40,6 +40,7 @@ def facts_of(index: TakeIndex, cameras: TakeCameras, masks: TakeMasks, warnings:
         take_uid=index.take_uid,
         take_name=index.take_name,
         cameras=described,
+        without_frames={name: of.is_ego for name, of in index.cameras.items() if name not in described},
         left_out_masks=masks.left_out,
         warnings=list(warnings),
     )
@@ -53,6 +54,10 @@ def warnings_of(index: TakeIndex, cameras: TakeCameras, masks: TakeMasks, parts:
     """
     warnings = []
     native_paths = video_paths(index, NATIVE)
+    if NATIVE in expand_parts(parts) and all(
+        work.video != native_paths[name] for name, (work, _) in cameras.done.items()
+    ):
+        return ["there are no full-size videos of it, so its frames come from 448-pixel ones"]
     for name, (work, made) in cameras.done.items():
         if work.video != native_paths[name]:
             if NATIVE in expand_parts(parts):

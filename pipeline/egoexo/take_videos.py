@@ -35,7 +35,7 @@ def bring_videos(job: Job, index: TakeIndex) -> DownloadRecord | None:
 
 def _are_here_by_hand(job: Job, index: TakeIndex) -> bool:
     """Whether all that is asked for are videos, and all of them lie there without our having fetched them."""
-    parts = expand_parts(job.knobs.parts)
+    parts = expand_parts(job.knobs.parts_wanted)
     if job.paths.download_record(index.take_uid).exists() or not set(parts) <= set(VIDEO_PARTS):
         return False
     wanted = [path for part in parts for path in video_paths(index, part).values()]

@@ -9,6 +9,7 @@ from threading import Event
 
 from pipeline.config_egoexo import DownloadVideosKnobs
 from pipeline.egoexo.fetching import fetch, take_lock
+from pipeline.egoexo.own_videos import forget_gone, keep_own, note_own, own_videos
 from pipeline.egoexo.room import lack_of_room
 from pipeline.egoexo.wanted import DOWNSCALED, NATIVE, VIDEO_PARTS, expand_parts, video_paths, wanted_of_take
 from pipeline.errors import PipelineError
@@ -19,7 +20,7 @@ from pipeline.schema.base import read_model, write_model
 from pipeline.schema.egoexo_download import DownloadRecord
 from pipeline.schema.egoexo_index import TakeIndex
 
-__all__ = ["fetch_take", "find_videos", "is_whole", "remove_videos", "room_for", "video_paths"]
+__all__ = ["fetch_take", "find_videos", "is_whole", "keep_videos", "remove_videos", "room_for", "video_paths"]
 
 
 def find_videos(release: Path, index: TakeIndex, parts: Sequence[str]) -> dict[str, Path]:
@@ -68,13 +69,18 @@ def fetch_take(
         if known:
             return known
         store = open_store(knobs.s3_profile, knobs.release_version)
-        wanted = wanted_of_take(store, index, knobs.parts)
+        wanted = wanted_of_take(store, index, knobs.parts_wanted)
         if lack := lack_of_room(paths.release(), knobs, wanted):
             raise PipelineError(f"no room for {index.take_name}: {lack[0]}", lack[1])
-        record = fetch(
-            wanted, store, paths.release(), index.take_uid, knobs, what=index.take_name, stop=stop, report=report,
-            progress=progress,
-        )  # fmt: skip
+        ours = [file.relative_path for file in wanted.to_fetch(paths.release()) if file.part in VIDEO_PARTS]
+        note_own(paths, index.take_uid, ours)
+        try:
+            record = fetch(
+                wanted, store, paths.release(), index.take_uid, knobs, what=index.take_name, stop=stop, report=report,
+                progress=progress,
+            )  # fmt: skip
+        finally:
+            forget_gone(paths, index.take_uid)
         asked = {path for part in wanted.parts if part in VIDEO_PARTS for path in video_paths(index, part).values()}
         if asked and not any(here.relative_path in asked for here in record.files):
             raise PipelineError(
@@ -91,24 +97,25 @@ def is_whole(paths: Paths, index: TakeIndex, knobs: DownloadVideosKnobs) -> Down
     if not file.exists():
         return None
     record = read_model(file, DownloadRecord, f"delete {file} and run again")
-    asked = {path for part in expand_parts(knobs.parts) for path in video_paths(index, part).values()}
+    asked = _asked(index, knobs)
     sizes = {here.relative_path: here.size_bytes for here in record.files}
-    same = (record.release_version, record.parts) == (knobs.release_version, expand_parts(knobs.parts))
+    same = (record.release_version, record.parts) == (knobs.release_version, expand_parts(knobs.parts_wanted))
     there = all(_size_of(paths.release() / path) == size for path, size in sizes.items())
     return record if same and there and not record.missing and asked <= sizes.keys() else None
 
 
 def remove_videos(paths: Paths, index: TakeIndex, knobs: DownloadVideosKnobs) -> int:
-    """Delete one take's videos, of the parts asked for and those that `find_videos` gives, and its record.
+    """Delete one take's videos of the parts asked for, as far as we have fetched them, and its record.
 
-    Says how many bytes that freed. Nothing in a release that the user gave (RELEASE) is ever touched.
+    Says how many bytes that freed. What was put there by hand or is to be kept stays, and so does the other size;
+    nothing in a release that the user gave (RELEASE) is ever touched.
     """
     if knobs.release:
         return 0
-    release = paths.release()
-    asked = [part for part in expand_parts(knobs.parts) if part in VIDEO_PARTS]
-    videos = {release / path for part in asked for path in video_paths(index, part).values()}
-    videos |= set(find_videos(release, index, knobs.parts).values())
+    release, asked = paths.release(), _asked(index, knobs)
+    videos = {release / path for path, keep in own_videos(paths, index.take_uid).items() if path in asked and not keep}
+    if not videos:
+        return 0
     paths.download_record(index.take_uid).unlink(missing_ok=True)  # first: it must never promise what is gone
     freed_bytes = 0
     for video in sorted(videos):
@@ -118,7 +125,14 @@ def remove_videos(paths: Paths, index: TakeIndex, knobs: DownloadVideosKnobs) ->
         if release / "takes" in folder.parents:
             with contextlib.suppress(OSError):
                 folder.rmdir()
+    forget_gone(paths, index.take_uid)
     return freed_bytes
+
+
+def keep_videos(paths: Paths, index: TakeIndex, knobs: DownloadVideosKnobs) -> None:
+    """Let no later run delete this take's videos of the parts asked for."""
+    if not knobs.release:
+        keep_own(paths, index.take_uid, _asked(index, knobs))
 
 
 def room_for(paths: Paths, index: TakeIndex, knobs: DownloadVideosKnobs) -> bool:
@@ -129,8 +143,13 @@ def room_for(paths: Paths, index: TakeIndex, knobs: DownloadVideosKnobs) -> bool
     """
     if is_whole(paths, index, knobs):
         return True
-    wanted = wanted_of_take(open_store(knobs.s3_profile, knobs.release_version), index, knobs.parts)
+    wanted = wanted_of_take(open_store(knobs.s3_profile, knobs.release_version), index, knobs.parts_wanted)
     return lack_of_room(paths.release(), knobs, wanted) is None
+
+
+def _asked(index: TakeIndex, knobs: DownloadVideosKnobs) -> set[str]:
+    """Relative paths of the take's videos, in the sizes asked for."""
+    return {path for part in expand_parts(knobs.parts_wanted) for path in video_paths(index, part).values()}
 
 
 def _size_of(file: Path) -> int | None:

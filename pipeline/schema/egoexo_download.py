@@ -37,3 +37,11 @@ class DownloadRecord(OwnModel):
     def size_bytes(self) -> int:
         """Of all files together."""
         return sum(file.size_bytes for file in self.files)
+
+
+class OwnVideos(OwnModel):
+    """data/egoexo/downloads/.{take_uid}.own.json: written before the first video is fetched."""
+
+    kept: dict[str, bool]
+    """Video that we have fetched (relative path) → whether `--keep-videos` was asked for; else it is deleted when its
+    take is published. A video that is not in here was put there by hand, and stays."""

@@ -110,6 +110,15 @@ class ImportedTake(OwnModel):
     incomplete: list[str]
 
 
+class ImportRecord(OwnModel):
+    """Beside an import's manifest: what it has put into output_dir_{name}, or was about to when it was killed.
+
+    Without one of the two files the folder is not the import's to change.
+    """
+
+    takes: list[str]
+
+
 class ExportRecord(OwnModel):
     """export.json at the root of an exported tree: where it comes from and what its layout has no room for."""
 

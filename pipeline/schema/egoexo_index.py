@@ -68,6 +68,10 @@ class TakeProblem(OwnModel):
     reason: str
     """A fixed phrase, so that equal ones can be counted."""
     detail: str = ""
+    scenario: str = ""
+    """The relations file's text, else the task of takes.json; empty: nobody knows."""
+    parent_task: str = ""
+    """As folder name; empty: nobody knows."""
 
 
 class IndexReport(OwnModel):
@@ -78,6 +82,8 @@ class IndexReport(OwnModel):
     """Split → scenario text → usable takes."""
     counts: dict[str, int]
     """takes, cameras, objects, masks, observations of the usable takes."""
+    left_out_takes: dict[str, dict[str, dict[str, int]]] = Field(default_factory=dict)
+    """Split (`none` for takes of no split) → scenario text (or `unknown`) → reason → takes left out."""
     left_out: list[TakeProblem]
     warnings: list[TakeProblem]
 
@@ -101,4 +107,6 @@ class RelationsListing(OwnModel):
     """data/egoexo/index/relations_{split}.json: one relations file, parsed once."""
 
     source: FileDigest
+    rules: Literal[2]
+    """Of what makes annotations damaged: a listing by older ones is made anew."""
     takes: list[ListedTake]

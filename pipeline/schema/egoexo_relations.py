@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any
 
 from pydantic import Field, TypeAdapter
 
 from pipeline.schema.base import ForeignModel
 
-FrameIndex = Annotated[int, Field(ge=0, lt=10**9)]
-FrameIndexKey = Annotated[str, Field(pattern=r"^(0|[1-9][0-9]{0,8})$")]
+FRAMES = 10**9
+"""No frame number is so large."""
+FRAME_KEY = re.compile(r"^(0|[1-9][0-9]{0,8})$")
+"""A frame number as text, in its one spelling: `030` would be a second name of frame 30."""
+FrameIndex = Annotated[int, Field(ge=0, lt=FRAMES)]
+FrameIndexKey = Annotated[str, Field(pattern=FRAME_KEY.pattern)]
 
 
 class RelationsMask(ForeignModel):

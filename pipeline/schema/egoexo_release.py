@@ -5,9 +5,17 @@ The shapes are those of release v2 (docs.ego-exo4d-data.org); fields that nobody
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, TypeAdapter
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
 
 from pipeline.schema.base import ForeignModel
 
@@ -15,10 +23,30 @@ Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
 
 
+def _writable(text: str) -> str:
+    text.encode()
+    return text
+
+
+Text = Annotated[str, AfterValidator(_writable)]
+"""Text that a file can hold: JSON can escape half a surrogate pair, and then it would be refused on writing."""
+
+
+def _none_if_invalid(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
+    try:
+        return validate(value)
+    except ValidationError:
+        return None
+
+
+LENIENT = WrapValidator(_none_if_invalid)
+"""A field that nothing depends on: what is not of its type counts as not told."""
+
+
 class CaptureCamera(ForeignModel):
     """One camera of a capture."""
 
-    cam_id: str
+    cam_id: Text
     """`aria01`, `cam01`, `gp01`: without the stream that file names carry (`aria01_214-1`)."""
     is_ego: bool | None = None
     """None: not told."""
@@ -34,24 +62,24 @@ class Capture(ForeignModel):
 class AlignedVideo(ForeignModel):
     """One stream of one camera of a take."""
 
-    relative_path: str | None = None
+    relative_path: Text | None = None
     """Below the take's `root_dir`; None for pseudo cameras."""
 
 
 class Take(ForeignModel):
-    """One take of takes.json."""
+    """One take of takes.json. Only the uid and the name must be sound; other fields may be None."""
 
-    take_uid: str
-    take_name: str
-    capture_uid: str | None = None
-    root_dir: str = ""
-    task_name: str | None = None
-    parent_task_name: str | None = None
-    university_name: str | None = None
-    duration_sec: float | None = None
-    is_dropped: bool = False
-    capture: Capture | None = None
-    frame_aligned_videos: dict[str, dict[str, AlignedVideo]] | None = None
+    take_uid: Text
+    take_name: Text
+    capture_uid: Annotated[Text | None, LENIENT] = None
+    root_dir: Annotated[Text | None, LENIENT] = None
+    task_name: Annotated[Text | None, LENIENT] = None
+    parent_task_name: Annotated[Text | None, LENIENT] = None
+    university_name: Annotated[Text | None, LENIENT] = None
+    duration_sec: Annotated[float | None, LENIENT] = None
+    is_dropped: Annotated[bool | None, LENIENT] = None
+    capture: Annotated[Capture | None, LENIENT] = None
+    frame_aligned_videos: Annotated[dict[Text, dict[str, AlignedVideo]] | None, LENIENT] = None
     """Camera → stream → video."""
 
 
@@ -61,12 +89,6 @@ class SplitFile(BaseModel):
     train: list[str] = Field(default_factory=list)
     val: list[str] = Field(default_factory=list)
     test: list[str] = Field(default_factory=list)
-
-
-class OfficialSplits(ForeignModel):
-    """annotations/splits.json."""
-
-    split_to_take_uids: dict[str, list[str]]
 
 
 class ManifestPath(ForeignModel):
@@ -88,6 +110,5 @@ class ManifestEntry(ForeignModel):
     benchmarks: list[str] | None = None
 
 
-TAKES = TypeAdapter(list[Take])
 CAPTURES = TypeAdapter(list[Capture])
 MANIFEST = TypeAdapter(list[ManifestEntry])

@@ -70,5 +70,7 @@ class TakeFacts(OwnModel):
     take_uid: str
     take_name: str
     cameras: dict[str, TakeCamera]
+    without_frames: dict[str, bool] = Field(default_factory=dict)
+    """Annotated cameras of which there is no picture → whether somebody wore them."""
     left_out_masks: list[LeftOutMask]
     warnings: list[str]

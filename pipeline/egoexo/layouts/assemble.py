@@ -8,10 +8,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline.egoexo.ego_of import EGO_DEVICE
 from pipeline.egoexo.take_masks import Masks
 from pipeline.errors import PipelineError
-from pipeline.ops.egoexo.tracks import annotated_frames, tracks_of_take, wanted_frames
+from pipeline.ops.egoexo.tracks import annotated_frames, is_ego_name, tracks_of_take, wanted_frames
 from pipeline.ops.masks.lzstring import compress
 from pipeline.schema.base import write_model, write_whole
 from pipeline.schema.egoexo_take import Rle, TakeAnnotation, TakeCamera, TakeFacts
@@ -20,9 +19,9 @@ EGO_NAME = "ego"
 """How one names one's own worn camera, where nothing else says that it is worn."""
 
 
-def is_ego_name(camera: str) -> bool:
-    """Whether a camera's name says that somebody wears it: `ego`, `ego_phone`, `aria01_214-1`."""
-    return camera.lower().startswith(EGO_NAME) or EGO_DEVICE in camera.lower()
+def sounds_worn(camera: str) -> bool:
+    """Whether the name of anybody's camera says that it is worn: `ego`, `ego_phone`, `aria01_214-1`."""
+    return camera.lower().startswith(EGO_NAME) or is_ego_name(camera)
 
 
 def original_of(masks: Mapping[str, Rle], looked_at: Iterable[int]) -> dict[str, Any]:

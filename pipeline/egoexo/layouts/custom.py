@@ -13,9 +13,9 @@ from threading import Event
 
 from pipeline.egoexo.layouts.assemble import (
     assemble,
-    is_ego_name,
     original_of,
     refuse_one_sided,
+    sounds_worn,
     with_missing_frames,
     write_take,
 )
@@ -146,7 +146,7 @@ def _import_take(dataset: DatasetFile, source: SourceTake, folder: Path, stop: E
 
 
 def _is_ego(dataset: DatasetFile, camera: str) -> bool:
-    return camera in dataset.ego if dataset.ego else is_ego_name(camera)
+    return camera in dataset.ego if dataset.ego else sounds_worn(camera)
 
 
 def _labelled(folder: Path) -> set[str]:

@@ -180,12 +180,15 @@ def _pictures(
 def _read(file: Path, shown: str, problems: Problems, as_numbers: bool) -> NDArray[np.generic] | None:
     try:
         with Image.open(file) as image:
-            if image.mode in ("1", "L", "I", "I;16", "I;16B") or (image.mode == "P" and as_numbers):
+            has_alpha = image.mode in ("LA", "RGBA") or "transparency" in image.info
+            is_grey = image.mode in ("1", "L", "I", "I;16", "I;16B") and not has_alpha
+            if is_grey or (image.mode == "P" and as_numbers):  # a palette's numbers stand for objects, not for colours
                 return np.asarray(image)
-            colours = np.asarray(image.convert("RGB"))
+            colours = np.asarray(image.convert("RGBA"))
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         problems.add(f"{shown} cannot be read: {error}", "save the mask anew as PNG")
         return None
+    colours = np.where(colours[..., 3:] > 0, colours[..., :3], 0)  # what is transparent is background, of any colour
     grey = colours[..., 0]
     return grey if np.array_equal(grey, colours[..., 1]) and np.array_equal(grey, colours[..., 2]) else colours
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from threading import Event
 
 from pipeline.egoexo.ego_of import ego_of
-from pipeline.egoexo.layouts.assemble import assemble, is_ego_name, refuse_one_sided, with_missing_frames, write_take
+from pipeline.egoexo.layouts.assemble import assemble, refuse_one_sided, sounds_worn, with_missing_frames, write_take
 from pipeline.egoexo.layouts.pair_names import find_pair_files
 from pipeline.egoexo.layouts.processed_frames import link_frames
 from pipeline.egoexo.layouts.processed_masks import read_processed_masks
@@ -198,7 +198,7 @@ def _is_ego(camera: str, told: frozenset[str], take: Take | None) -> bool:
         is_ego, told_by = ego_of(camera, take, None)
         if told_by != "name":
             return is_ego
-    return is_ego_name(camera)
+    return sounds_worn(camera)
 
 
 def _takes(takes_json: Path) -> dict[str, Take]:
@@ -209,6 +209,6 @@ def _takes(takes_json: Path) -> dict[str, Take]:
 def _read_takes(takes_json: Path, modified_ns: int) -> dict[str, Take]:
     """Uid → facts; read once while the file stays as it is."""
     try:
-        return {take.take_uid: take for take in read_takes(takes_json.parent)}
+        return {take.take_uid: take for take in read_takes(takes_json.parent).takes}
     except PipelineError as error:
         raise PipelineError(error.problem, "mend or remove it: it is only read for names and cameras") from None

@@ -9,6 +9,7 @@ from typing import Any
 from pipeline.ops.egoexo.relations_scan import ScannedTake
 from pipeline.ops.egoexo.tracks import Track, tracks_of_relations
 from pipeline.schema.egoexo_index import ListedTake, RelationsSlice
+from pipeline.schema.egoexo_relations import FRAME_KEY, FRAMES
 
 SAFE_NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
 """Uids and cameras become names of folders."""
@@ -71,16 +72,17 @@ def _problems(take_uid: str, content: Any) -> Iterator[str]:
 
 
 def _track_problems(subtree: Any) -> Iterator[str]:
+    """Whatever `RelationsCamera` refuses, so that no take gets as far as its videos in vain."""
     masks = subtree.get("annotation") if isinstance(subtree, Mapping) else None
     if not isinstance(masks, dict):
         yield "it has no masks under `annotation`"
         return
-    if odd := [frame for frame in masks if not (frame.isascii() and frame.isdecimal())]:
-        yield f"frame {odd[0]!r} is no number"
+    if odd := [frame for frame in masks if not FRAME_KEY.fullmatch(frame)]:
+        yield f"frame {odd[0]!r} is no number of the release's form"
     frames = subtree.get("annotated_frames")
     if frames is None:
         return
-    if not isinstance(frames, list) or any(type(frame) is not int or frame < 0 for frame in frames):
+    if not isinstance(frames, list) or any(type(frame) is not int or not 0 <= frame < FRAMES for frame in frames):
         yield "annotated_frames is not a list of frame numbers"
 
 

@@ -8,7 +8,9 @@ from pipeline.errors import PipelineError
 
 
 def wanted_number(total: int, asked: float) -> int:
-    """How many of `total` things to keep: up to 1 a ratio, above it an exact number, never more than there are.
+    """How many of `total` things to keep: 1 or less is a ratio (so 1 is all), 2 or more an exact number.
+
+    Never more than there are. Exactly one pair cannot be asked for.
 
     Raises:
         PipelineError: below 0, or above 1 and not whole.
@@ -16,7 +18,7 @@ def wanted_number(total: int, asked: float) -> int:
     if asked < 0 or (asked > 1 and asked != int(asked)):
         raise PipelineError(
             f"{asked:g} says neither a share nor a number of pairs",
-            "expected a ratio from 0 to 1, or a whole number of pairs above 1",
+            "expected a ratio from 0 to 1 (1 keeps all), or a whole number of 2 or more pairs",
         )
     return int(total * asked + 0.5) if asked <= 1 else min(total, int(asked))
 

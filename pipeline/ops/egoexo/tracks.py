@@ -14,6 +14,13 @@ from typing import Any
 from pipeline.schema.egoexo_pairs import Setting, Visibility
 from pipeline.schema.egoexo_take import LeftOutMask, TakeAnnotation
 
+EGO_DEVICE = "aria"
+
+
+def is_ego_name(camera: str) -> bool:
+    """Whether a camera is called like the release's worn ones (`aria01_214-1`), in whatever case."""
+    return EGO_DEVICE in camera.lower()
+
 
 @dataclass(frozen=True)
 class Track:
