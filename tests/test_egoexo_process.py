@@ -105,6 +105,20 @@ def test_the_other_size_stands_in_and_that_is_said(line: Line, capfd: pytest.Cap
     assert f"{NAMES[TRAIN]}: cam02: there is no full-size" in capfd.readouterr().err
 
 
+def test_the_larger_size_stands_in_and_that_is_said(line: Line, capfd: pytest.CaptureFixture[str]) -> None:
+    line.small_video(TRAIN, "cam02").unlink()
+    line.index()
+    assert line.process(TRAIN, parts=("downscaled_takes/448",)).is_good
+    assert f"{NAMES[TRAIN]}: cam02: there is no downscaled video of it" in capfd.readouterr().err
+
+
+def test_parts_without_videos_are_refused_by_name(line: Line, capfd: pytest.CaptureFixture[str]) -> None:
+    line.index()
+    summary = line.process(parts=("takess",))
+    assert len(summary.failed) == 3 and not summary.made
+    assert "PARTS=takess names no part with videos" in capfd.readouterr().err
+
+
 def test_without_a_word_the_better_size_of_a_release_is_taken(line: Line) -> None:
     line.index()
     line.process(TRAIN, parts=())

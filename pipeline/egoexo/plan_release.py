@@ -9,7 +9,7 @@ from pipeline.egoexo.output_size import output_bytes
 from pipeline.egoexo.release import read_index, release_dir
 from pipeline.egoexo.room import SPARE_BYTES, free_disk_bytes
 from pipeline.egoexo.videos import find_videos, video_paths
-from pipeline.egoexo.wanted import NATIVE
+from pipeline.egoexo.wanted import DOWNSCALED, NATIVE, expand_parts
 from pipeline.errors import PipelineError
 from pipeline.paths import Paths
 
@@ -25,9 +25,14 @@ def say_release(paths: Paths, units: Sequence[str], knobs: DownloadVideosKnobs, 
     """Say which videos of these takes (`dataset/take_uid`) a given release has, in which size, and which it lacks.
 
     Raises:
-        PipelineError: what is made of them does not fit the disk.
+        PipelineError: the parts asked for hold no videos, or what is made of them does not fit the disk.
     """
     release = release_dir(paths, knobs)
+    if not {NATIVE, DOWNSCALED} & set(expand_parts(knobs.parts_wanted)):
+        raise PipelineError(
+            f"PARTS={','.join(knobs.parts_wanted)} names no part with videos",
+            f"of RELEASE={knobs.release} the parts {NATIVE} and {DOWNSCALED} are read; without PARTS= the better one",
+        )
     used, beside, made_bytes = {True: 0, False: 0}, 0, 0
     lacking: list[str] = []
     for unit in units:

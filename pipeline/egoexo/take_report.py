@@ -62,6 +62,8 @@ def warnings_of(index: TakeIndex, cameras: TakeCameras, masks: TakeMasks, parts:
         if work.video != native_paths[name]:
             if NATIVE in expand_parts(parts):
                 warnings.append(f"{name}: there is no full-size video of it, so its frames come from {work.video}")
+        elif NATIVE not in expand_parts(parts):
+            warnings.append(f"{name}: there is no downscaled video of it, so its frames come from {work.video}")
         elif (size_wh := masks.native_size_wh.get(name, made.video_size_wh)) != made.video_size_wh:
             warnings.append(f"{name}: its masks are {by(size_wh)}, its full-size video is {by(made.video_size_wh)}")
     return warnings
