@@ -118,6 +118,22 @@ class Paths:
         """The same pairs, line by line, with the target's state."""
         return self.output_dir(dataset) / f"{split}_{setting}_pairs_typed.jsonl"
 
+    def features(self, dataset: str, backbone: str) -> Path:
+        """All feature maps that one backbone has made of a data set."""
+        return self.output_dir(dataset) / "features" / backbone
+
+    def take_features(self, dataset: str, backbone: str, take_uid: str) -> Path:
+        """Those of one take: {camera}/{frame}.npy, {camera}/camera.json."""
+        return self.features(dataset, backbone) / take_uid
+
+    def proposals(self, dataset: str, method: str) -> Path:
+        """All masks that one generator has proposed for a data set, and how many true masks are among them."""
+        return self.output_dir(dataset) / "proposals" / method
+
+    def take_proposals(self, dataset: str, method: str, take_uid: str) -> Path:
+        """Those of one take: {camera}.json."""
+        return self.proposals(dataset, method) / take_uid
+
     def take_preview(self, dataset: str, take_uid: str) -> Path:
         """A take's sheet: both views with the same objects outlined."""
         return self.data / "debug" / f"egoexo_{dataset}" / f"{take_uid}.jpg"

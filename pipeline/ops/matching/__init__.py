@@ -1,0 +1,1 @@
+"""Matching an object of one view with proposals of another: pooling, neighbours, candidates."""
