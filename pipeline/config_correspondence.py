@@ -144,7 +144,7 @@ class ProposalsKnobs(ProposalMethodKnobs):
         env="MASKS_FROM",
         shapes_product=False,  # the files themselves are inputs
     )
-    most_proposals: int = knob(150, "masks kept of a frame, those of best score", low=1, high=10_000)
+    most_proposals: int = knob(200, "masks kept of a frame, those of best score", low=1, high=10_000)
     least_share: float = knob(0.0003, "smallest mask, as a share of the frame", low=0.0, high=1.0)
     most_share: float = knob(0.5, "largest mask, as a share of the frame", low=0.0, high=1.0)
     overlap: float = knob(
@@ -154,7 +154,7 @@ class ProposalsKnobs(ProposalMethodKnobs):
         low=0.0,
         high=1.0,
     )
-    work_side: int = knob(640, "classical: longer side in pixels of the picture that is cut up", low=32, high=4096)
+    work_side: int = knob(960, "classical: longer side in pixels of the picture that is cut up", low=32, high=4096)
     points_per_side: int = knob(32, "sam2: rows and columns of points asked about", low=1, high=256)
     points_per_batch: int = knob(64, "sam2: points asked about at once", low=1, high=65_536, shapes_product=False)
     crop_layers: int = knob(0, "sam2: also look at 4 (1) and 16 (2) overlapping parts of the picture", low=0, high=2)

@@ -1,0 +1,1 @@
+"""Pictures into regions by colour, texture and edges: classical segmentation, without weights."""
